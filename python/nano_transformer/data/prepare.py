@@ -1,0 +1,286 @@
+"""From text files to two token datasets and their tokenizer, doing only what is not done yet."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from nano_transformer.data.config import DataConfig
+from nano_transformer.data.sources import (
+    END_OF_TEXT,
+    NAMED_DATASETS,
+    TextPart,
+    hold_out,
+    named_text_paths,
+    whole,
+)
+from nano_transformer.data.token_cache import (
+    TokenDataset,
+    open_or_build_token_cache,
+    open_token_cache,
+)
+from nano_transformer.errors import ConfigError, DataError
+from nano_transformer.tokenization import Tokenizer, train_bpe
+
+OWN_TEXT_VOCAB_SIZE = 4_096
+
+Report = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+
+
+class PreparedData(NamedTuple):
+    """What a trainer needs of the text."""
+
+    train_dataset: TokenDataset
+    valid_dataset: TokenDataset
+    tokenizer: Tokenizer
+
+
+def prepare_pretraining_data(
+    train_text_path: str | Path,
+    valid_text_path: str | Path | None = None,
+    vocab_path: str | Path | None = None,
+    merges_path: str | Path | None = None,
+    train_cache_path: str | Path | None = None,
+    valid_cache_path: str | Path | None = None,
+    *,
+    special_tokens: Sequence[str] = (END_OF_TEXT,),
+    vocab_size: int | None = None,
+    held_out_share: float = 0.05,
+    encoding_errors: Literal["strict", "replace"] = "strict",
+    data_dir: str | Path = "data",
+    force_rebuild_cache: bool = False,
+    report: Report | None = None,
+    progress: Progress | None = None,
+) -> PreparedData:
+    """Open, or first build, the tokenizer and the token caches of a text.
+
+    Args:
+        train_text_path: UTF-8 text; documents are separated by the end-of-text token.
+        valid_text_path: Text to validate on; None: `held_out_share` of the training text.
+        vocab_path: Tokenizer's vocab.json; with `merges_path` trained from the training text when
+            neither exists. None: a name in `data_dir` derived from the text's.
+        merges_path: Tokenizer's merges.txt.
+        train_cache_path: Token cache of the training part, `x.npy`; None: in `data_dir`.
+        valid_cache_path: Token cache of the validation part.
+        special_tokens: Strings that are one token each.
+        vocab_size: Entries of a tokenizer that must first be trained; None: 4,096.
+        held_out_share: Share of the text held out when there is no validation text, in (0, 1).
+        encoding_errors: What to do with bytes that are no UTF-8.
+        data_dir: Folder of derived names.
+        force_rebuild_cache: Write the caches even when they fit.
+        report: Receives one sentence about each thing that is built.
+        progress: Receives (stage, done, total) during long work.
+
+    Raises:
+        DataError: For a text that is missing, empty, a folder, or not UTF-8.
+        ConfigError: When an existing tokenizer has another size than `vocab_size`.
+        TokenizerError: When the tokenizer's files are malformed.
+    """
+    train_text_path, data_dir = Path(train_text_path), Path(data_dir)
+    name = derived_name(train_text_path)
+    if valid_text_path is None:
+        train_part, valid_part = hold_out(train_text_path, held_out_share)
+    else:
+        train_part, valid_part = whole(train_text_path), whole(Path(valid_text_path))
+    tokenizer = _open_or_train_tokenizer(
+        train_text_path,
+        Path(vocab_path or data_dir / f"train-bpe-{name}-vocab.json"),
+        Path(merges_path or data_dir / f"train-bpe-{name}-merges.txt"),
+        special_tokens=special_tokens,
+        vocab_size=vocab_size,
+        default_vocab_size=OWN_TEXT_VOCAB_SIZE,
+        encoding_errors=encoding_errors,
+        report=report,
+        progress=progress,
+    )
+
+    def open_split(part: TextPart, cache_path: Path) -> TokenDataset:
+        return open_or_build_token_cache(
+            tokenizer,
+            part.spans,
+            cache_path,
+            encoding_errors=encoding_errors,
+            held_out_share=part.held_out_share,
+            keep_held_out=part.keep_held_out,
+            force_rebuild=force_rebuild_cache,
+            on_event=report,
+            progress=progress,
+        )
+
+    return PreparedData(
+        open_split(train_part, Path(train_cache_path or data_dir / f"{name}-train-tokens.npy")),
+        open_split(valid_part, Path(valid_cache_path or data_dir / f"{name}-valid-tokens.npy")),
+        tokenizer,
+    )
+
+
+def prepare_named_pretraining_data(
+    dataset: str = "demo",
+    *,
+    vocab_path: str | Path | None = None,
+    merges_path: str | Path | None = None,
+    vocab_size: int | None = None,
+    encoding_errors: Literal["strict", "replace"] = "strict",
+    data_dir: str | Path = "data",
+    force_rebuild_cache: bool = False,
+    report: Report | None = None,
+    progress: Progress | None = None,
+) -> PreparedData:
+    """Open, or first build, the tokenizer and the caches of a named dataset.
+
+    Args:
+        dataset: "demo", "tinystories", "openwebtext" or "owt".
+        vocab_path: As in `prepare_pretraining_data`, as are the arguments below.
+        merges_path: Tokenizer's merges.txt.
+        vocab_size: Entries of a tokenizer that must first be trained; None: the dataset's own.
+        encoding_errors: What to do with bytes that are no UTF-8.
+        data_dir: Folder with the dataset's text files.
+        force_rebuild_cache: Write the caches even when they fit.
+        report: Receives one sentence about each thing that is built.
+        progress: Receives (stage, done, total) during long work.
+
+    Raises:
+        DataError: When the text files are missing, with the commands that bring them.
+    """
+    if dataset not in NAMED_DATASETS:
+        raise ConfigError(f"`dataset` must be one of {sorted(NAMED_DATASETS)}, found {dataset!r}")
+    named, data_dir = NAMED_DATASETS[dataset], Path(data_dir)
+    train_text_path, valid_text_path = named_text_paths(named, data_dir)
+    prefix = data_dir / f"train-bpe-{named.name}"
+    vocab_path = Path(vocab_path or f"{prefix}-vocab.json")
+    merges_path = Path(merges_path or f"{prefix}-merges.txt")
+    if vocab_size is None and not vocab_path.exists():
+        vocab_size = named.vocab_size
+    return prepare_pretraining_data(
+        train_text_path,
+        valid_text_path,
+        vocab_path,
+        merges_path,
+        data_dir / f"{named.name}-train-tokens.npy",
+        data_dir / f"{named.name}-valid-tokens.npy",
+        vocab_size=vocab_size,
+        encoding_errors=encoding_errors,
+        data_dir=data_dir,
+        force_rebuild_cache=force_rebuild_cache,
+        report=report,
+        progress=progress,
+    )
+
+
+def prepare_data(
+    config: DataConfig, *, report: Report | None = None, progress: Progress | None = None
+) -> PreparedData:
+    """Prepare what a `DataConfig` describes; arguments and errors as above."""
+    if config.train_text_path is None:
+        return prepare_named_pretraining_data(
+            config.dataset,
+            vocab_path=config.vocab_path,
+            merges_path=config.merges_path,
+            vocab_size=config.vocab_size,
+            encoding_errors=config.encoding_errors,
+            data_dir=config.data_dir,
+            force_rebuild_cache=config.force_rebuild_cache,
+            report=report,
+            progress=progress,
+        )
+    return prepare_pretraining_data(
+        config.train_text_path,
+        config.valid_text_path,
+        config.vocab_path,
+        config.merges_path,
+        vocab_size=config.vocab_size,
+        held_out_share=config.held_out_share,
+        encoding_errors=config.encoding_errors,
+        data_dir=config.data_dir,
+        force_rebuild_cache=config.force_rebuild_cache,
+        report=report,
+        progress=progress,
+    )
+
+
+def open_text(
+    text_path: Path,
+    tokenizer: Tokenizer,
+    encoding_errors: Literal["strict", "replace"] = "strict",
+    *,
+    data_dir: Path = Path("data"),
+    report: Report | None = None,
+    progress: Progress | None = None,
+) -> TokenDataset:
+    """Open, or first build, the token cache of a whole text for a given tokenizer."""
+    name = f"{derived_name(text_path)}-{tokenizer.digest[:8]}-tokens.npy"
+    return open_or_build_token_cache(
+        tokenizer,
+        whole(text_path).spans,
+        data_dir / name,
+        encoding_errors=encoding_errors,
+        on_event=report,
+        progress=progress,
+    )
+
+
+def open_valid_split(cache_path: Path, tokenizer: Tokenizer, digest: str) -> TokenDataset:
+    """Open the token cache that a run was validated on.
+
+    Raises:
+        DataError: When it is gone or holds something else by now.
+    """
+    advice = "run nanot-pretrain in the same folder again, or name a text by --text-path"
+    if not cache_path.exists():
+        raise DataError(f"the run's validation data `{cache_path}` is not there; {advice}")
+    dataset = open_token_cache(cache_path, tokenizer)
+    if dataset.digest != digest:
+        raise DataError(f"`{cache_path}` is no longer what the run was validated on; {advice}")
+    return dataset
+
+
+def derived_name(text_path: Path) -> str:
+    """Name the derived files of one's own text; two texts of one name in two folders stay apart."""
+    folder = hashlib.sha256(str(text_path.resolve()).encode()).hexdigest()[:8]
+    return f"{text_path.stem}-{folder}"
+
+
+def _open_or_train_tokenizer(
+    text_path: Path,
+    vocab_path: Path,
+    merges_path: Path,
+    *,
+    special_tokens: Sequence[str],
+    vocab_size: int | None,
+    default_vocab_size: int,
+    encoding_errors: Literal["strict", "replace"],
+    report: Report | None,
+    progress: Progress | None,
+) -> Tokenizer:
+    existing = [path for path in (vocab_path, merges_path) if path.exists()]
+    if len(existing) == 1:
+        raise DataError(
+            f"the tokenizer needs both `{vocab_path}` and `{merges_path}`, found only "
+            f"`{existing[0]}`; bring the other file, or remove this one to train a new tokenizer"
+        )
+    if existing:
+        tokenizer = Tokenizer.from_files(vocab_path, merges_path, special_tokens=special_tokens)
+        if vocab_size is not None and len(tokenizer) != vocab_size:
+            raise ConfigError(
+                f"the tokenizer `{vocab_path}` has {len(tokenizer)} entries, but --vocab-size asks for "
+                f"{vocab_size}; leave the flag out, or name new files by --vocab-path and --merges-path"
+            )
+        return tokenizer
+    vocab_size = vocab_size or default_vocab_size
+    began = time.perf_counter()
+    if report:
+        report(f"no tokenizer at `{vocab_path}` yet: training one of {vocab_size:,} entries from `{text_path}`")
+    vocab, merges = train_bpe(
+        text_path,
+        vocab_size,
+        special_tokens,
+        encoding_errors=encoding_errors,
+        progress=progress,
+    )
+    tokenizer = Tokenizer(vocab, merges, special_tokens)
+    tokenizer.save(vocab_path, merges_path)
+    if report:
+        report(f"tokenizer of {len(tokenizer):,} entries trained in {time.perf_counter() - began:.1f} s")
+    return tokenizer

@@ -1,0 +1,1 @@
+"""Decoding: the key/value cache, choosing the next token, and the loop around both."""

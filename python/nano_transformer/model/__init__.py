@@ -1,0 +1,1 @@
+"""The dense decoder-only transformer and the blocks it is made of."""

@@ -1,0 +1,356 @@
+"""The training loop: steps, log lines, evaluations, checkpoints and exact resume."""
+
+import logging
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from nano_transformer.config_io import to_plain
+from nano_transformer.data.batches import (
+    Batch,
+    DataPosition,
+    EpochOrder,
+    check_length,
+    evaluation_batches,
+    gather,
+)
+from nano_transformer.data.config import DataConfig
+from nano_transformer.data.token_cache import TokenDataset
+from nano_transformer.errors import CheckpointError, ConfigError, NanoTransformerError
+from nano_transformer.evaluation.losses import Evaluation, evaluate
+from nano_transformer.files import write_json_atomically
+from nano_transformer.model.transformer import TransformerLM
+from nano_transformer.tokenization import Tokenizer
+from nano_transformer.training.checkpointing import load_checkpoint, save_checkpoint
+from nano_transformer.training.config import TrainerConfig
+from nano_transformer.training.devices import autocast, choose_device, choose_dtype
+from nano_transformer.training.metrics import MetricsFile
+from nano_transformer.training.optimizers import create_optimizer
+from nano_transformer.training.runs import (
+    BEST,
+    LATEST,
+    MERGES,
+    METRICS,
+    RUN_CONFIG,
+    TRAINER_CONFIG,
+    VOCAB,
+    find_checkpoint,
+    load_weights,
+)
+from nano_transformer.training.schedule import learning_rate, peak_learning_rate
+from nano_transformer.training.signals import TrainingInterrupted, stop_requests
+from nano_transformer.training.step import StepResult, train_step
+
+logger = logging.getLogger(__name__)
+
+
+class TrainResult(NamedTuple):
+    """How a run ended."""
+
+    step: int
+    valid_loss: float
+    """Validation loss of the last evaluation, nats per token."""
+    valid_bits_per_byte: float
+    best_valid_loss: float
+    output_dir: Path
+
+
+class Trainer:
+    """Trains a model on a dataset and keeps everything about the run in one folder."""
+
+    def __init__(
+        self,
+        model: TransformerLM,
+        train_dataset: TokenDataset,
+        valid_dataset: TokenDataset,
+        config: TrainerConfig,
+        *,
+        data_config: DataConfig | None = None,
+    ) -> None:
+        """Check that model, data and configuration fit, and load the state to resume from, if any.
+
+        Raises:
+            ConfigError: When sizes contradict each other.
+            DataError: When a split does not fill one row.
+            CheckpointError: When the output folder holds a run, or the run to resume is another's.
+        """
+        self.config, self.data_config = config, data_config
+        self.tokenizer = _check_sizes(model, train_dataset, valid_dataset, config)
+        self.device = choose_device(config.device)
+        self.dtype = choose_dtype(config.dtype, self.device)
+        self.model = model.to(self.device)
+        self.train_dataset, self.valid_dataset = train_dataset, valid_dataset
+        self.optimizer = create_optimizer(self.model, config.optimizer)
+        self.order = EpochOrder(train_dataset, config.context_length, config.seed)
+        self.token_byte_lengths = torch.from_numpy(self.tokenizer.token_byte_lengths())
+        self.output_dir = config.output_dir or Path("out/pretrain/run")
+        self.step, self.position = 0, DataPosition()
+        self.best_valid_loss = float("inf")
+        if config.resume_from is not None:
+            self._resume(find_checkpoint(config.resume_from, (LATEST, BEST)))
+        elif not config.overwrite and (self.output_dir / LATEST).exists():
+            raise CheckpointError(
+                f"`{self.output_dir}` already holds a run; continue it with --resume-from "
+                f"{self.output_dir}, replace it with --overwrite, or choose another --output-dir"
+            )
+
+    def train(self) -> TrainResult:
+        """Train to `max_iters` steps.
+
+        Raises:
+            TrainingInterrupted: On SIGINT or SIGTERM, after latest.pt was saved.
+            NanoTransformerError: When loss or gradient stop being finite; the checkpoints stay.
+        """
+        config = self.config
+        metrics = self._open_run_folder()
+        peak = peak_learning_rate(config.optimizer, config.tokens_per_step)
+        self.model.train()
+        evaluation: Evaluation | None = None
+        began, first_step, last_log = time.perf_counter(), self.step, time.perf_counter()
+        logged_step = self.step
+        with stop_requests() as stop:
+            while self.step < config.max_iters:
+                rate = learning_rate(config.optimizer, peak, self.step, config.max_iters)
+                result = self._take_step(rate)
+                is_last = self.step == config.max_iters
+                if self.step % config.log_interval == 0 or is_last:
+                    now = time.perf_counter()
+                    speed = (self.step - logged_step) * config.tokens_per_step / (now - last_log)
+                    metrics.append(self._step_row(result, rate, speed))
+                    remaining = (config.max_iters - self.step) * (now - began)
+                    eta = remaining / (self.step - first_step)
+                    logger.info(_log_line(self.step, config.max_iters, result, rate, speed, eta))
+                    last_log, logged_step = now, self.step
+                if self.step % config.eval_interval == 0 or is_last:
+                    evaluation = self._evaluate_and_save(metrics)
+                    last_log, logged_step = time.perf_counter(), self.step
+                if stop.signal_number is not None and not is_last:
+                    self._save(LATEST)
+                    raise TrainingInterrupted(stop.signal_number, self.step)
+        if evaluation is None:  # a finished run was resumed: there was no step to take
+            evaluation = self.evaluate("valid")
+        return TrainResult(
+            self.step,
+            evaluation.loss,
+            evaluation.bits_per_byte,
+            self.best_valid_loss,
+            self.output_dir,
+        )
+
+    def evaluate(self, split: str) -> Evaluation:
+        """Score the model on `eval_iters` fixed batches of the "train" or "valid" split."""
+        dataset = self.train_dataset if split == "train" else self.valid_dataset
+        config = self.config
+        batches = evaluation_batches(
+            dataset, config.context_length, config.batch_size, config.eval_iters
+        )
+        return evaluate(
+            self.model,
+            batches,
+            self.token_byte_lengths,
+            device=self.device,
+            precision=self._precision(),
+        )
+
+    def _precision(self) -> AbstractContextManager[object]:
+        return autocast(self.device, self.dtype)
+
+    def _take_step(self, rate: float) -> StepResult:
+        starts, after = self.order.row_starts(self.position, self.config.rows_per_step)
+        rows = self.config.batch_size
+        micro_batches: list[Batch] = [
+            gather(self.train_dataset, starts[first : first + rows], self.config.context_length)
+            for first in range(0, len(starts), rows)
+        ]
+        result = train_step(
+            self.model,
+            self.optimizer,
+            micro_batches,
+            learning_rate=rate,
+            grad_clip=self.config.grad_clip,
+            device=self.device,
+            precision=self._precision(),
+        )
+        if not result.is_finite:
+            raise NanoTransformerError(
+                f"training diverged at step {self.step + 1}: loss {result.loss}, gradient norm "
+                f"{result.grad_norm}; the last checkpoint in `{self.output_dir}` is good, "
+                "start again with a smaller --learning-rate"
+            )
+        self.step, self.position = self.step + 1, after
+        return result
+
+    def _evaluate_and_save(self, metrics: MetricsFile) -> Evaluation:
+        train, valid = self.evaluate("train"), self.evaluate("valid")
+        is_best = valid.loss < self.best_valid_loss
+        self.best_valid_loss = min(self.best_valid_loss, valid.loss)
+        metrics.append(
+            {
+                "step": self.step,
+                "event": "evaluation",
+                "train_loss": train.loss,
+                "valid_loss": valid.loss,
+                "train_bits_per_byte": train.bits_per_byte,
+                "valid_bits_per_byte": valid.bits_per_byte,
+            }
+        )
+        if is_best:
+            self._save(BEST)
+        self._save(LATEST)
+        logger.info(
+            "step %*d/%d | train loss %.4f | valid loss %.4f | valid bits per byte %.4f%s",
+            len(str(self.config.max_iters)),
+            self.step,
+            self.config.max_iters,
+            train.loss,
+            valid.loss,
+            valid.bits_per_byte,
+            " | best so far" if is_best else "",
+        )
+        return valid
+
+    def _step_row(self, result: StepResult, rate: float, tokens_per_second: float) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "loss": result.loss,
+            "ce_loss": result.loss,
+            "learning_rate": rate,
+            "grad_norm": result.grad_norm,
+            "tokens_per_second": tokens_per_second,
+            "tokens": self.step * self.config.tokens_per_step,
+            "batch_size": self.config.batch_size,
+            "context_length": self.config.context_length,
+            "epoch": self.position.epoch,
+        }
+
+    def _open_run_folder(self) -> MetricsFile:
+        """Write what describes the run; a new run clears away what an old one left."""
+        folder = self.output_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json_atomically(folder / RUN_CONFIG, self._run_config())
+            write_json_atomically(folder / TRAINER_CONFIG, to_plain(self.config))
+            self.tokenizer.save(folder / VOCAB, folder / MERGES)
+            if self.config.resume_from is None:
+                for name in (LATEST, BEST):
+                    (folder / name).unlink(missing_ok=True)
+                return MetricsFile(folder / METRICS)
+            return MetricsFile(folder / METRICS, keep_through_step=self.step)
+        except OSError as error:
+            raise CheckpointError(
+                f"output folder `{folder}` cannot be written ({error.strerror or error}); "
+                "choose another --output-dir"
+            ) from None
+
+    def _run_config(self) -> dict[str, Any]:
+        return {
+            "format_version": 1,
+            "train_cache_path": str(self.train_dataset.cache_path),
+            "valid_cache_path": str(self.valid_dataset.cache_path),
+            "train_tokens": len(self.train_dataset),
+            "valid_tokens": len(self.valid_dataset),
+            **self._identity(),
+            "data_config": self.data_config and to_plain(self.data_config),
+            "model_config": to_plain(self.model.config),
+        }
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what must be equal for a checkpoint to be continued on this data."""
+        return {
+            "special_tokens": list(self.tokenizer.special_tokens),
+            "tokenizer_digest": self.tokenizer.digest,
+            "train_data_digest": self.train_dataset.digest,
+            "valid_data_digest": self.valid_dataset.digest,
+        }
+
+    def _save(self, name: str) -> None:
+        cuda = self.device.type == "cuda"
+        state = {
+            "step": self.step,
+            "epoch": self.position.epoch,
+            "cursor": self.position.cursor,
+            "best_valid_loss": self.best_valid_loss,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "cpu_rng_state": torch.get_rng_state(),
+            "cuda_rng_state": torch.cuda.get_rng_state(self.device) if cuda else None,
+            "num_threads": torch.get_num_threads(),
+            "dtype": str(self.dtype),
+            "valid_cache_path": str(self.valid_dataset.cache_path),
+            **self._identity(),
+            "model_config": to_plain(self.model.config),
+            "trainer_config": to_plain(self.config),
+            "data_config": self.data_config and to_plain(self.data_config),
+        }
+        save_checkpoint(self.output_dir / name, state)
+
+    def _resume(self, path: Path) -> None:
+        state = load_checkpoint(path, map_location=self.device)
+        for key, expected in self._identity().items():
+            if state.get(key) != expected:
+                raise CheckpointError(
+                    f"`{path}` cannot be continued: its `{key}` is {state.get(key)!r}, this run's is "
+                    f"{expected!r}; use the text and tokenizer it was trained with"
+                )
+        if state["step"] > self.config.max_iters:
+            raise ConfigError(
+                f"`max_iters` {self.config.max_iters} lies before step {state['step']} of `{path}`; "
+                f"give more than {state['step']}"
+            )
+        load_weights(self.model, state["model"], path)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        self.position = DataPosition(state["epoch"], state["cursor"])
+        self.best_valid_loss = state["best_valid_loss"]
+        if state["num_threads"] != torch.get_num_threads() or state["dtype"] != str(self.dtype):
+            logger.warning(
+                "resuming with %d threads in %s, saved with %d in %s: losses may differ in the last digits",
+                torch.get_num_threads(),
+                self.dtype,
+                state["num_threads"],
+                state["dtype"],
+            )
+        torch.set_rng_state(state["cpu_rng_state"].cpu())
+        if state["cuda_rng_state"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng_state"].cpu(), self.device)
+
+
+def _check_sizes(
+    model: TransformerLM,
+    train_dataset: TokenDataset,
+    valid_dataset: TokenDataset,
+    config: TrainerConfig,
+) -> Tokenizer:
+    """Refuse a model, datasets and configuration that do not fit; return the datasets' tokenizer."""
+    if config.context_length > model.config.context_length:
+        raise ConfigError(
+            f"the trainer's `context_length` {config.context_length} exceeds the model's "
+            f"{model.config.context_length}; make the model's at least as long"
+        )
+    check_length(train_dataset, config.context_length, "training")
+    check_length(valid_dataset, 1, "validation")
+    if train_dataset.tokenizer.digest != valid_dataset.tokenizer.digest:
+        raise ConfigError(
+            "training and validation data were encoded by different tokenizers; "
+            "prepare both with one"
+        )
+    needed = train_dataset.tokenizer.vocab_size
+    if needed > model.config.vocab_size:
+        raise ConfigError(
+            f"the model's `vocab_size` {model.config.vocab_size} is smaller than the tokenizer's "
+            f"{needed}; build the model with vocab_size={needed}"
+        )
+    return train_dataset.tokenizer
+
+
+def _log_line(
+    step: int, max_iters: int, result: StepResult, rate: float, speed: float, eta_seconds: float
+) -> str:
+    minutes, seconds = divmod(round(eta_seconds), 60)
+    return (
+        f"step {step:{len(str(max_iters))}d}/{max_iters} | loss {result.loss:.4f} | lr {rate:.2e} | "
+        f"grad {result.grad_norm:.2f} | {speed / 1000:.1f}k tok/s | eta {minutes}:{seconds:02d}"
+    )
