@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nano_transformer.data.demo_corpus import TRAIN_STORIES, VALID_STORIES, write_demo_corpus
+from nano_transformer.data.demo_corpus import (
+    GENERATOR_VERSION,
+    TRAIN_STORIES,
+    VALID_STORIES,
+    write_demo_corpus,
+)
 from nano_transformer.errors import DataError
 
 END_OF_TEXT = "<|endoftext|>"
@@ -45,7 +50,14 @@ _OWT = NamedDataset(
 )
 
 NAMED_DATASETS = {
-    "demo": NamedDataset("demo", "demo-train.txt", "demo-valid.txt", vocab_size=1_024, download=[]),
+    "demo": NamedDataset(
+        "demo",
+        # Another version of the generator tells other stories.
+        f"demo-v{GENERATOR_VERSION}-train.txt",
+        f"demo-v{GENERATOR_VERSION}-valid.txt",
+        vocab_size=1_024,
+        download=[],
+    ),
     "tinystories": NamedDataset(
         "tinystories",
         "TinyStoriesV2-GPT4-train.txt",
