@@ -2,6 +2,7 @@
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -88,7 +89,7 @@ def test_a_failed_save_keeps_the_old_file_and_leaves_nothing_else(checkpoint, mo
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(checkpoint, {"step": 4})
     assert checkpoint.read_bytes() == before
-    assert os.listdir(checkpoint.parent) == ["latest.pt"]
+    assert [path.name for path in checkpoint.parent.iterdir()] == ["latest.pt"]
 
 
 def test_a_full_disk_during_the_write_is_reported_as_such(tmp_path):
@@ -98,7 +99,7 @@ def test_a_full_disk_during_the_write_is_reported_as_such(tmp_path):
         try:
             raise OSError(28, "No space left on device")
         except OSError:
-            raise RuntimeError("unexpected pos 576 vs 534")  # what torch.save makes of it
+            raise RuntimeError("unexpected pos 576 vs 534")  # noqa: B904 - as torch.save does
 
     with pytest.raises(OSError, match="No space left"):
         files.write_atomically(path, write)
@@ -110,7 +111,7 @@ def test_the_order_of_system_calls_makes_the_new_file_durable(tmp_path, monkeypa
     fsync, replace = os.fsync, files.Path.replace
 
     def recorded_fsync(descriptor):
-        calls.append(("fsync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))))
+        calls.append(("fsync", Path(f"/proc/self/fd/{descriptor}").readlink().name))
         fsync(descriptor)
 
     def recorded_replace(self, target):

@@ -157,9 +157,7 @@ def test_top_p_keeps_the_fewest_tokens_that_hold_the_mass(logits, top_p):
 
 def test_draws_follow_the_probabilities():
     logits = torch.tensor([[0.1, 0.6, 0.3]]).log().repeat(20_000, 1)
-    draws = sample_next_token(
-        logits, strategy="sample", generator=torch.Generator().manual_seed(0)
-    )
+    draws = sample_next_token(logits, strategy="sample", generator=torch.Generator().manual_seed(0))
     shares = torch.bincount(draws, minlength=3) / 20_000
     # Four standard errors of a share of 0.6 over 20,000 draws.
     assert shares.tolist() == pytest.approx([0.1, 0.6, 0.3], abs=0.014)
@@ -179,7 +177,9 @@ def test_settings_out_of_range_are_refused_by_name(model, settings, word):
         generate(model, torch.tensor([1]), max_new_tokens=1, **settings)
 
 
-@pytest.mark.parametrize("prompt", [torch.tensor([61]), torch.tensor([-1]), torch.tensor([]).long()])
+@pytest.mark.parametrize(
+    "prompt", [torch.tensor([61]), torch.tensor([-1]), torch.tensor([]).long()]
+)
 def test_a_prompt_the_model_cannot_read_is_refused(model, prompt):
     with pytest.raises(ConfigError, match="prompt"):
         generate(model, prompt, max_new_tokens=1)

@@ -180,9 +180,7 @@ def test_both_attention_backends_give_the_same_logits_and_gradients(num_kv_heads
     tokens = torch.randint(0, 97, (2, 12))
     results = []
     for backend in ("sdpa", "explicit"):
-        config = tiny(
-            num_kv_heads=num_kv_heads, use_qk_norm=use_qk_norm, attention_backend=backend
-        )
+        config = tiny(num_kv_heads=num_kv_heads, use_qk_norm=use_qk_norm, attention_backend=backend)
         model = randomized(TransformerLM(config))
         logits = model(tokens)
         logits.square().sum().backward()

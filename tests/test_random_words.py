@@ -25,7 +25,9 @@ def test_every_index_is_hit_exactly_once(size, key):
     assert sorted(permuted(np.arange(size), size, key).tolist()) == list(range(size))
 
 
-@given(st.integers(1, 2**40), st.integers(0, 2**64 - 1), st.lists(st.integers(0, 2**40), max_size=20))
+@given(
+    st.integers(1, 2**40), st.integers(0, 2**64 - 1), st.lists(st.integers(0, 2**40), max_size=20)
+)
 def test_an_index_is_mapped_alike_alone_and_among_others(size, key, indices):
     indices = np.array([index % size for index in indices], dtype=np.int64)
     together = permuted(indices, size, key)

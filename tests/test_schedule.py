@@ -37,13 +37,21 @@ def test_the_default_run_is_not_scaled_and_four_times_the_batch_doubles_the_rate
     assert peak_learning_rate(unscaled, 10**6) == 3e-3
 
 
+def test_warm_up_is_50_steps_at_most_a_tenth_of_the_run():
+    derived = [TrainerConfig(max_iters=n).resolve().optimizer.warmup_iters for n in (5, 90, 9000)]
+    assert derived == [0, 9, 50]
+
+
 @pytest.mark.parametrize(
     ("make", "word"),
     [
         (lambda: OptimizerConfig(learning_rate=float("nan")), "`learning_rate`"),
         (lambda: OptimizerConfig(beta2=1.0), "`beta2`"),
         (lambda: OptimizerConfig(weight_decay=-0.1), "`weight_decay`"),
-        (lambda: TrainerConfig(max_iters=50), "`warmup_iters` 50"),
+        (
+            lambda: TrainerConfig(max_iters=50, optimizer=OptimizerConfig(warmup_iters=50)),
+            "`warmup_iters` 50",
+        ),
         (lambda: TrainerConfig(batch_size=0), "`batch_size`"),
         (lambda: TrainerConfig(grad_clip=-1.0), "`grad_clip`"),
     ],

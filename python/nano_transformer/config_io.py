@@ -1,4 +1,4 @@
-"""Strict conversion between configuration dataclasses and plain data: unknown or ill-typed keys are errors."""
+"""Strict conversion between configuration dataclasses and plain data."""
 
 import dataclasses
 import difflib
@@ -14,9 +14,7 @@ T = TypeVar("T")
 
 def to_plain(config: Any) -> dict[str, Any]:
     """Return a configuration dataclass as a dict that JSON can hold, paths as strings."""
-    return {
-        field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)
-    }
+    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
 def _plain(value: Any) -> Any:
@@ -80,7 +78,11 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     # bool is a subclass of int in Python, but `true` is no count.
-    if isinstance(hint, type) and isinstance(value, hint) and (hint is bool) == (type(value) is bool):
+    if (
+        isinstance(hint, type)
+        and isinstance(value, hint)
+        and (hint is bool) == (type(value) is bool)
+    ):
         return value
     raise ConfigError(f"{where}: expected {getattr(hint, '__name__', hint)}, found {value!r}")
 

@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 from nano_transformer.errors import NanoTransformerError
 
 
-
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Replace `path` by what `write` puts into a file object, wholly or not at all.
 
@@ -68,7 +67,9 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 def write_json_atomically(path: Path, value: Any) -> None:
     """Replace `path` by `value` as indented JSON with a final newline."""
-    write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text_atomically(
+        path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    )
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

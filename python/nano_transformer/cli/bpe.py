@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nano_transformer.cli.console import Progress, logger, run_command
 from nano_transformer.cli.flags import flag_group, parse, values
@@ -20,13 +20,15 @@ from nano_transformer.tokenization import Tokenizer, train_bpe
 class TrainFlags:
     """Learn a vocabulary and merges from text.
 
-    Without --input-path the tokenizers of the named datasets whose files are there are trained, else the demo's.
+    Without --input-path the tokenizers of the named datasets whose files are there are trained,
+    else the demo's.
     """
 
     input_path: Path | None = None
     """UTF-8 text to learn from."""
     vocab_size: int | None = None
-    """Entries: 256 bytes, the merges, the special tokens (own text 4,096; demo 1,024; tinystories 10,000; owt 32,000)."""
+    """Entries: 256 bytes, the merges, the special tokens
+    (own text 4,096; demo 1,024; tinystories 10,000; owt 32,000)."""
     special_tokens: tuple[str, ...] = (END_OF_TEXT,)
     """Strings that are one token each; text is cut at them before counting."""
     vocab_path: Path | None = None
@@ -45,7 +47,9 @@ class TrainFlags:
     def __post_init__(self) -> None:
         """Refuse combinations that leave something unclear."""
         if (self.vocab_path is None) != (self.merges_path is None):
-            raise ConfigError("`vocab_path` and `merges_path` belong together; give both or neither")
+            raise ConfigError(
+                "`vocab_path` and `merges_path` belong together; give both or neither"
+            )
         if self.vocab_path is not None and self.input_path is None:
             raise ConfigError("`vocab_path` needs `input_path`: which text is to be learnt from?")
 
@@ -69,7 +73,7 @@ def _dispatch(arguments: list[str]) -> None:
 
 
 def _train(arguments: list[str]) -> None:
-    parsed = parse(
+    parsed: Any = parse(
         flag_group(TrainFlags),
         arguments,
         prog="nanot-bpe train",
@@ -84,7 +88,9 @@ def _train(arguments: list[str]) -> None:
     merges_path = flags.merges_path or flags.data_dir / f"{prefix}-merges.txt"
     for path in (vocab_path, merges_path):
         if path.exists() and not flags.overwrite:
-            raise DataError(f"`{path}` is there already; replace it with --overwrite, or name another")
+            raise DataError(
+                f"`{path}` is there already; replace it with --overwrite, or name another"
+            )
     _train_one(flags, flags.input_path, OWN_TEXT_VOCAB_SIZE, vocab_path, merges_path)
 
 
@@ -99,7 +105,9 @@ def _train_named(flags: TrainFlags) -> None:
         vocab_path = flags.data_dir / f"train-bpe-{dataset.name}-vocab.json"
         merges_path = flags.data_dir / f"train-bpe-{dataset.name}-merges.txt"
         if vocab_path.exists() and merges_path.exists() and not flags.overwrite:
-            logger.info("%s: `%s` is there already (--overwrite trains anew)", dataset.name, vocab_path)
+            logger.info(
+                "%s: `%s` is there already (--overwrite trains anew)", dataset.name, vocab_path
+            )
             continue
         text_path = named_text_paths(dataset, flags.data_dir)[0]
         _train_one(flags, text_path, dataset.vocab_size, vocab_path, merges_path)

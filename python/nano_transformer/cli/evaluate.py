@@ -41,9 +41,7 @@ Flags = flags_type("Flags", {"run": flag_group(RunChoice), "scope": flag_group(S
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments, else the process's own."""
-    run_command(
-        lambda: _evaluate(parse(Flags, argv, prog="nanot-eval", description=__doc__ or ""))
-    )
+    run_command(lambda: _evaluate(parse(Flags, argv, prog="nanot-eval", description=__doc__ or "")))
 
 
 def _evaluate(flags: Any) -> None:
@@ -61,7 +59,11 @@ def _evaluate(flags: Any) -> None:
         dataset = open_valid_split(run.valid_cache_path, run.tokenizer, run.valid_data_digest)
     else:
         dataset = open_text(
-            scope.text_path, run.tokenizer, scope.encoding_errors, report=logger.info, progress=Progress()
+            scope.text_path,
+            run.tokenizer,
+            scope.encoding_errors,
+            report=logger.info,
+            progress=Progress(),
         )
     context_length = scope.context_length or run.trainer_config.context_length
     check_length(dataset, 1, "evaluated")

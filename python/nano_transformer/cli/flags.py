@@ -18,9 +18,9 @@ def field_docs(cls: type) -> dict[str, str]:
     assert isinstance(body, ast.ClassDef), "a dataclass's source is a class"
     docs = {}
     for node, following in zip(body.body, body.body[1:], strict=False):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-                docs[node.target.id] = str(following.value.value)
+        match node, following:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(doc))):
+                docs[name] = " ".join(doc.split())
     return docs
 
 
@@ -70,11 +70,12 @@ def parse(
     default: T | None = None,
 ) -> T:
     """Parse a command line into `flags`; a mistake ends the process with status 2 and a hint."""
-    return tyro.cli(
+    parsed: T = tyro.cli(
         flags,
         args=argv,
         prog=prog,
         description=description,
-        default=default,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+        default=flags() if default is None else default,
+        config=(tyro.conf.OmitArgPrefixes,),
     )
+    return parsed

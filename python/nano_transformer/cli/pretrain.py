@@ -16,7 +16,12 @@ DERIVED = {
     ModelConfig: ("vocab_size",),  # the tokenizer decides
     TrainerConfig: ("context_length", "optimizer"),  # the model's; a group of its own
 }
-GROUPS = {"data": DataConfig, "model": ModelConfig, "optimizer": OptimizerConfig, "trainer": TrainerConfig}
+GROUPS = {
+    "data": DataConfig,
+    "model": ModelConfig,
+    "optimizer": OptimizerConfig,
+    "trainer": TrainerConfig,
+}
 Flags = flags_type(
     "Flags", {key: flag_group(cls, derived=DERIVED.get(cls, ())) for key, cls in GROUPS.items()}
 )

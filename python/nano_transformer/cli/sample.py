@@ -45,9 +45,7 @@ Flags = flags_type(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command with these arguments, else the process's own."""
-    run_command(
-        lambda: _sample(parse(Flags, argv, prog="nanot-sample", description=__doc__ or ""))
-    )
+    run_command(lambda: _sample(parse(Flags, argv, prog="nanot-sample", description=__doc__ or "")))
 
 
 def _sample(flags: Any) -> None:

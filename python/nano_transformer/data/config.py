@@ -22,7 +22,8 @@ class DataConfig:
     merges_path: Path | None = None
     """Tokenizer's merges.txt; goes with --vocab-path."""
     vocab_size: int | None = None
-    """Entries of a tokenizer that must first be trained (demo 1,024; tinystories 10,000; owt 32,000; own text 4,096)."""
+    """Entries of a tokenizer that must first be trained
+    (demo 1,024; tinystories 10,000; owt 32,000; own text 4,096)."""
     encoding_errors: Literal["strict", "replace"] = "strict"
     """What to do with bytes that are no UTF-8: refuse the file, or replace them by U+FFFD."""
     held_out_share: float = 0.05
@@ -35,7 +36,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         """Refuse combinations that leave something unclear."""
         if (self.vocab_path is None) != (self.merges_path is None):
-            raise ConfigError("`vocab_path` and `merges_path` belong together; give both or neither")
+            raise ConfigError(
+                "`vocab_path` and `merges_path` belong together; give both or neither"
+            )
         if self.valid_text_path is not None and self.train_text_path is None:
             raise ConfigError("`valid_text_path` needs `train_text_path`; give both or a `dataset`")
         if not 0 < self.held_out_share < 1:

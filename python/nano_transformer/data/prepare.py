@@ -230,7 +230,7 @@ def open_valid_split(cache_path: Path, tokenizer: Tokenizer, digest: str) -> Tok
     advice = "run nanot-pretrain in the same folder again, or name a text by --text-path"
     if not cache_path.exists():
         raise DataError(f"the run's validation data `{cache_path}` is not there; {advice}")
-    dataset = open_token_cache(cache_path, tokenizer)
+    dataset = open_token_cache(cache_path, tokenizer=tokenizer)
     if dataset.digest != digest:
         raise DataError(f"`{cache_path}` is no longer what the run was validated on; {advice}")
     return dataset
@@ -271,7 +271,9 @@ def _open_or_train_tokenizer(
     vocab_size = vocab_size or default_vocab_size
     began = time.perf_counter()
     if report:
-        report(f"no tokenizer at `{vocab_path}` yet: training one of {vocab_size:,} entries from `{text_path}`")
+        report(
+            f"no tokenizer at `{vocab_path}` yet: training one of {vocab_size:,} entries from `{text_path}`"
+        )
     vocab, merges = train_bpe(
         text_path,
         vocab_size,
@@ -282,5 +284,7 @@ def _open_or_train_tokenizer(
     tokenizer = Tokenizer(vocab, merges, special_tokens)
     tokenizer.save(vocab_path, merges_path)
     if report:
-        report(f"tokenizer of {len(tokenizer):,} entries trained in {time.perf_counter() - began:.1f} s")
+        report(
+            f"tokenizer of {len(tokenizer):,} entries trained in {time.perf_counter() - began:.1f} s"
+        )
     return tokenizer

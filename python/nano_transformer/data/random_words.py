@@ -18,7 +18,9 @@ def random_words(seed: int, counters: NDArray[np.integer]) -> Words:
     Reference: Steele, Lea, Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014, fig. 17.
     """
     with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is meant
-        state = np.uint64(seed % 2**64) + (counters.astype(np.uint64) + np.uint64(1)) * _GOLDEN_GAMMA
+        state = (
+            np.uint64(seed % 2**64) + (counters.astype(np.uint64) + np.uint64(1)) * _GOLDEN_GAMMA
+        )
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return state ^ (state >> np.uint64(31))

@@ -13,7 +13,8 @@ class SamplingConfig:
     """The rule that picks the next token from its distribution."""
 
     strategy: Strategy = "top_p"
-    """The likeliest token (greedy), any by its probability (sample), among the k likeliest (top_k), or among the fewest that hold the mass p (top_p)."""
+    """The likeliest token (greedy), any by its probability (sample), among the k likeliest (top_k),
+    or among the fewest that hold the mass p (top_p)."""
     temperature: float = 0.8
     """Divides the logits: below 1 favours likely tokens; greedy does not use it."""
     top_k: int = 50

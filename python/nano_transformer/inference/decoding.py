@@ -27,7 +27,8 @@ def prefill(
     Returns:
         Logits after the last token, [B,V], and the same caches.
     """
-    positions = [cache.reserve(prompt.shape[1]) for cache in kv_caches][0]  # [B,T]
+    reserved = [cache.reserve(prompt.shape[1]) for cache in kv_caches]
+    positions = reserved[0]  # [B,T], alike in all layers
     mask = visible(positions, kv_caches[0].filled_positions())  # [B,1,T,S]
     hidden = model.hidden(prompt, positions=positions, mask=mask, stores=kv_caches)
     return model.logits(hidden[:, -1]), kv_caches

@@ -95,9 +95,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, backend: str) -
         backend = "explicit" if short else "sdpa"
     if backend == "explicit":
         return _attend_explicitly(q, k, v, mask)
-    return F.scaled_dot_product_attention(
+    mixed: Tensor = F.scaled_dot_product_attention(
         q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=q.shape[1] != k.shape[1]
     )
+    return mixed
 
 
 def _attend_explicitly(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -112,4 +113,4 @@ def _attend_explicitly(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> 
     scores = scores.masked_fill(~mask, float("-inf"))
     weights = scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
     mixed = weights.to(v.dtype).view(B, G, H // G * T, S) @ v  # [B,G,H/G*T,K]
-    return mixed.view(B, H, T, K)
+    return torch.reshape(mixed, (B, H, T, K))

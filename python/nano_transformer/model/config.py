@@ -37,7 +37,8 @@ class ModelConfig:
     zero_init_residual: bool = True
     """Start the output projections of attention and feed-forward at zero: every block is the identity."""
     attention_backend: Literal["auto", "sdpa", "explicit"] = "auto"
-    """How attention is computed: torch's fused kernel (sdpa), matmul and softmax (explicit), or the faster of them (auto)."""
+    """How attention is computed: torch's fused kernel (sdpa), matmul and softmax (explicit),
+    or the faster of them (auto)."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that are out of range or contradict each other."""

@@ -17,7 +17,7 @@ def initialize(model: nn.Module, config: ModelConfig) -> None:
     |---|---|---|
     | token embedding | normal, 0.02 | GPT-2 |
     | projections into a block | normal, 1/sqrt(fan in) | keeps the variance of the stream |
-    | projections back to the stream | zero; else normal, 1/sqrt(fan in * 2 layers) | blocks start as the identity; GPT-2's depth rule |
+    | projections back to the stream | zero, or normal, 1/sqrt(fan in * 2 layers) | identity, or GPT-2 |
     | untied output projection | zero | logits are 0, the first loss is exactly ln V |
     | norm gains | 1 | |
     | last norm's gain, tied | min(1, 1 / (std * D)) | below |

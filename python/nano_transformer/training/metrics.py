@@ -15,12 +15,14 @@ class MetricsFile:
     def __init__(self, path: Path, *, keep_through_step: int | None = None) -> None:
         """Open `path`, keeping its rows up to `keep_through_step`, or none of them."""
         self.path = path
-        kept = []
+        kept: list[str] = []
         if keep_through_step is not None and path.exists():
-            for line in path.read_text().splitlines():
-                # A kill can leave half a line at the end; it lies past the checkpoint anyway.
-                if (row := _parsed(line)) is not None and row["step"] <= keep_through_step:
-                    kept.append(line + "\n")
+            # A kill can leave half a line at the end; it lies past the checkpoint anyway.
+            kept = [
+                line + "\n"
+                for line in path.read_text().splitlines()
+                if (row := _parsed(line)) is not None and row["step"] <= keep_through_step
+            ]
         write_text_atomically(path, "".join(kept))
 
     def append(self, row: Mapping[str, Any]) -> None:

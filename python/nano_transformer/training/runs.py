@@ -85,7 +85,9 @@ def find_checkpoint(path: Path, names: tuple[str, ...]) -> Path:
     if path.is_file():
         return path
     if not path.exists():
-        raise CheckpointError(f"run `{path}` does not exist; give a run folder or a checkpoint file")
+        raise CheckpointError(
+            f"run `{path}` does not exist; give a run folder or a checkpoint file"
+        )
     for name in names:
         if (path / name).is_file():
             return path / name

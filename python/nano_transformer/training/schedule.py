@@ -22,7 +22,7 @@ def learning_rate(config: OptimizerConfig, peak: float, step: int, max_iters: in
     """Return the rate of one optimizer step.
 
     Args:
-        config: Schedule and warm-up.
+        config: Schedule and warm-up, resolved.
         peak: Rate at the end of warm-up.
         step: Steps already done, in [0, max_iters).
         max_iters: Steps of the whole run.
@@ -31,9 +31,10 @@ def learning_rate(config: OptimizerConfig, peak: float, step: int, max_iters: in
         peak * (step + 1) / warmup during warm-up, so that the first step already moves; then the
         schedule's share of the peak, which falls towards zero at `max_iters`.
     """
-    if step < config.warmup_iters:
-        return peak * (step + 1) / config.warmup_iters
-    remaining = (max_iters - step) / (max_iters - config.warmup_iters)
+    warmup = config.warmup_iters or 0
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    remaining = (max_iters - step) / (max_iters - warmup)
     if config.lr_schedule == "linear":
         return peak * remaining
     if config.lr_schedule == "cosine":

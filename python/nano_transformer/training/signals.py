@@ -20,7 +20,7 @@ class StopRequest:
 
     signal_number: int | None = None
 
-    def __call__(self, signal_number: int, frame: FrameType | None) -> None:
+    def __call__(self, signal_number: int, _frame: FrameType | None) -> None:
         """Note the signal; a second SIGINT stops at once."""
         if self.signal_number is not None and signal_number == signal.SIGINT:
             raise KeyboardInterrupt

@@ -77,6 +77,7 @@ class Trainer:
             DataError: When a split does not fill one row.
             CheckpointError: When the output folder holds a run, or the run to resume is another's.
         """
+        config = config.resolve()
         self.config, self.data_config = config, data_config
         self.tokenizer = _check_sizes(model, train_dataset, valid_dataset, config)
         self.device = choose_device(config.device)
@@ -86,7 +87,8 @@ class Trainer:
         self.optimizer = create_optimizer(self.model, config.optimizer)
         self.order = EpochOrder(train_dataset, config.context_length, config.seed)
         self.token_byte_lengths = torch.from_numpy(self.tokenizer.token_byte_lengths())
-        self.output_dir = config.output_dir or Path("out/pretrain/run")
+        assert config.output_dir is not None, "resolve() derives output_dir"
+        self.output_dir = config.output_dir
         self.step, self.position = 0, DataPosition()
         self.best_valid_loss = float("inf")
         if config.resume_from is not None:
@@ -212,7 +214,9 @@ class Trainer:
         )
         return valid
 
-    def _step_row(self, result: StepResult, rate: float, tokens_per_second: float) -> dict[str, Any]:
+    def _step_row(
+        self, result: StepResult, rate: float, tokens_per_second: float
+    ) -> dict[str, Any]:
         return {
             "step": self.step,
             "loss": result.loss,
@@ -332,18 +336,23 @@ def _check_sizes(
         )
     check_length(train_dataset, config.context_length, "training")
     check_length(valid_dataset, 1, "validation")
-    if train_dataset.tokenizer.digest != valid_dataset.tokenizer.digest:
+    tokenizer = train_dataset.tokenizer
+    if tokenizer is None:
+        raise ConfigError(
+            "the training data carries no tokenizer; open it with open_token_cache(path, tokenizer=...)"
+        )
+    if train_dataset.tokenizer_digest != valid_dataset.tokenizer_digest:
         raise ConfigError(
             "training and validation data were encoded by different tokenizers; "
             "prepare both with one"
         )
-    needed = train_dataset.tokenizer.vocab_size
+    needed = tokenizer.vocab_size
     if needed > model.config.vocab_size:
         raise ConfigError(
             f"the model's `vocab_size` {model.config.vocab_size} is smaller than the tokenizer's "
             f"{needed}; build the model with vocab_size={needed}"
         )
-    return train_dataset.tokenizer
+    return tokenizer
 
 
 def _log_line(

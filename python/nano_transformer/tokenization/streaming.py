@@ -1,0 +1,93 @@
+"""How a text of any length is decoded and encoded piece by piece, with the ids of the whole."""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from nano_transformer.errors import DataError
+from nano_transformer.tokenization.pre_tokens import special_token_pattern, sure_border_pattern
+
+EncodingErrors = Literal["strict", "replace"]
+
+
+def decode_blocks(
+    blocks: Iterable[bytes],
+    errors: Literal["strict", "replace", "surrogateescape"],
+    *,
+    name: str = "the text",
+    first_offset: int = 0,
+) -> Iterator[str]:
+    """Decode UTF-8 that comes in blocks cut anywhere, as one `bytes.decode` of the whole would.
+
+    Args:
+        blocks: Consecutive bytes.
+        errors: What to do about malformed bytes, as in `bytes.decode`.
+        name: What the bytes are, for the message.
+        first_offset: Offset of the first byte in what `name` names.
+
+    Raises:
+        DataError: When `errors` is "strict" and a byte is malformed; names its offset.
+    """
+    carry, offset = b"", first_offset
+    try:
+        for block in blocks:
+            data = carry + block
+            text, used = codecs.utf_8_decode(data, errors, False)
+            carry, offset = data[used:], offset + used
+            yield text
+        if carry:
+            yield codecs.utf_8_decode(carry, errors, True)[0]
+    except UnicodeDecodeError as error:
+        raise invalid_utf8(name, offset + error.start) from None
+
+
+def invalid_utf8(name: str, offset: int) -> DataError:
+    """Return the error that says where a text stops being UTF-8 and what to do."""
+    return DataError(
+        f"{name} is not valid UTF-8 at byte offset {offset}; "
+        "convert it, or accept it with `--encoding-errors replace`"
+    )
+
+
+def separable_chunks(
+    texts: Iterable[str], special_tokens: tuple[str, ...], chunk_characters: int
+) -> Iterator[str]:
+    """Regroup a text that comes in pieces into chunks that may be encoded one by one.
+
+    A cut is made right after a special token or at a sure border, and only where the text seen so
+    far decides it: the tail that could still grow into a special token is held back. Memory holds
+    one chunk, or the longest stretch without a border.
+
+    Args:
+        texts: Consecutive pieces of one text, cut anywhere between two characters.
+        special_tokens: Tokens that cut the text wherever they stand.
+        chunk_characters: How much to gather before a cut is looked for.
+    """
+    specials = special_token_pattern(special_tokens)
+    hold_back = max(map(len, special_tokens), default=1) - 1
+    buffer = ""
+    searched = 0  # no special token starts before this position, and no border lies there
+    wanted = chunk_characters
+    for text in texts:
+        buffer += text
+        if len(buffer) < wanted:
+            continue
+        # Special tokens that start before `decided` are seen whole, even the longest.
+        decided = len(buffer) - hold_back
+        cut = 0
+        for match in specials.finditer(buffer, searched):
+            if match.start() >= decided:
+                break
+            cut = match.end()
+        # The character after the border must be decided too: a special token there would end the
+        # run of white space, and the run would stay whole.
+        if border := sure_border_pattern().match(buffer, max(cut, searched), max(decided, 0)):
+            cut = border.end() - 1
+        if cut:
+            yield buffer[:cut]
+            buffer, searched = buffer[cut:], 0
+        else:
+            searched = max(decided - 1, 0)
+        wanted = len(buffer) + chunk_characters
+    if buffer:
+        yield buffer

@@ -1,0 +1,99 @@
+"""What a vocabulary, its merges and its special tokens must fulfil to make a tokenizer."""
+
+from collections.abc import Mapping, Sequence
+
+from nano_transformer.errors import TokenizerError
+
+LARGEST_ID = (1 << 32) - 2  # ids are stored as uint32, and the last one is kept free
+
+
+def text_bytes(text: str | bytes) -> bytes:
+    """Return `text` as bytes, a str as UTF-8.
+
+    Raises:
+        TokenizerError: When a str holds a lone surrogate; names its index.
+        TypeError: When it is neither str nor bytes.
+    """
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, str):
+        raise TypeError(f"text must be str or bytes, not {type(text).__name__}")
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise TokenizerError(
+            f"text holds the lone surrogate U+{ord(text[error.start]):04X} at index {error.start}, "
+            "which UTF-8 cannot express; remove it, or pass bytes"
+        ) from None
+
+
+def append_special_tokens(
+    vocab: Mapping[int, bytes], special_tokens: Sequence[str]
+) -> dict[int, bytes]:
+    """Return a copy of `vocab` with the special tokens it lacks after its largest id.
+
+    Raises:
+        TokenizerError: When a special token is empty.
+    """
+    complete = {int(token_id): bytes(token) for token_id, token in vocab.items()}
+    known = set(complete.values())
+    next_id = max(complete, default=-1) + 1
+    for token in special_tokens:
+        if not token:
+            raise TokenizerError(
+                "a special token is the empty string; give it at least one character"
+            )
+        data = text_bytes(token)
+        if data not in known:
+            complete[next_id] = data
+            known.add(data)
+            next_id += 1
+    return complete
+
+
+def check_vocabulary(vocab: Mapping[int, bytes]) -> dict[bytes, int]:
+    """Return the id of each token.
+
+    Raises:
+        TokenizerError: When an id is out of range, two ids share their bytes, a token is empty, or
+            a single byte has no id.
+    """
+    ids: dict[bytes, int] = {}
+    for token_id, token in vocab.items():
+        if not 0 <= token_id <= LARGEST_ID:
+            raise TokenizerError(f"token id {token_id} of {token!r} is not in 0 to {LARGEST_ID}")
+        if not token:
+            raise TokenizerError(
+                f"token id {token_id} stands for no bytes; a token needs at least one"
+            )
+        if token in ids:
+            raise TokenizerError(
+                f"ids {ids[token]} and {token_id} both stand for {token!r}; each token has one id"
+            )
+        ids[token] = token_id
+    missing = [byte for byte in range(256) if bytes([byte]) not in ids]
+    if missing:
+        raise TokenizerError(
+            f"the vocabulary lacks {len(missing)} of the 256 single bytes, the first of them "
+            f"0x{missing[0]:02X}; a byte-level vocabulary has them all"
+        )
+    return ids
+
+
+def check_merges(merges: Sequence[tuple[bytes, bytes]], ids: Mapping[bytes, int]) -> None:
+    """Check that every merge joins two tokens into a third, and none is given twice.
+
+    Raises:
+        TokenizerError: With the number of the merge, from 1, and its fault.
+    """
+    seen: set[tuple[bytes, bytes]] = set()
+    for number, (left, right) in enumerate(merges, start=1):
+        for token in (left, right, left + right):
+            if token not in ids:
+                raise TokenizerError(
+                    f"merge {number} joins {left!r} and {right!r}, but {token!r} is not in the "
+                    "vocabulary; vocabulary and merges must come from the same training"
+                )
+        if (left, right) in seen:
+            raise TokenizerError(f"merge {number} repeats {left!r} and {right!r}")
+        seen.add((left, right))

@@ -1,0 +1,343 @@
+//! How a text becomes ids: special tokens, then pre-tokens, then merges in the order of their rank.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::Error;
+use crate::piece_cache::{PieceCache, PieceKey};
+use crate::pretokenize::PreTokens;
+use crate::special::{Segment, SpecialTokens};
+use crate::vocabulary::{NO_RANK, Vocabulary};
+
+/// Pre-tokens of up to this many bytes are merged by plain scanning, which beats a heap there.
+const SHORT_PIECE_BYTES: usize = 128;
+
+/// Workspaces kept for the next calls; calls at the same time beyond this make their own.
+const KEPT_WORKSPACES: usize = 8;
+
+/// An immutable encoder and decoder; threads may share it.
+pub struct Encoder {
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) specials: SpecialTokens,
+    special_ids: Vec<u32>,
+    workspaces: Mutex<Vec<Workspace>>,
+}
+
+impl Encoder {
+    /// Put together a vocabulary and special tokens, whose ids are in it.
+    pub fn new(vocabulary: Vocabulary, special_tokens: Vec<(Vec<u8>, u32)>) -> Result<Self, Error> {
+        let (tokens, special_ids): (Vec<_>, Vec<_>) = special_tokens.into_iter().unzip();
+        for &id in &special_ids {
+            let largest = vocabulary.largest_id();
+            vocabulary
+                .token(id)
+                .ok_or(Error::UnknownTokenId { id, largest })?;
+        }
+        // The first workspace is made here, so that encoding short texts takes no new memory.
+        let workspaces = Mutex::new(vec![Workspace::new()]);
+        Ok(Self {
+            vocabulary,
+            specials: SpecialTokens::new(tokens)?,
+            special_ids,
+            workspaces,
+        })
+    }
+
+    /// The ids of `text`; special tokens in it become their ids when asked for.
+    #[must_use]
+    pub fn encode(&self, text: &[u8], with_special_tokens: bool) -> Vec<u32> {
+        let mut workspace = self.lock_workspaces().pop().unwrap_or_else(Workspace::new);
+        let mut ids = Vec::new();
+        if with_special_tokens {
+            self.encode_into(text, &mut workspace, &mut ids);
+        } else {
+            self.encode_ordinary(text, &mut workspace, &mut ids);
+        }
+        let mut kept = self.lock_workspaces();
+        if kept.len() < KEPT_WORKSPACES {
+            kept.push(workspace);
+        }
+        ids
+    }
+
+    /// Id of a special token.
+    pub(crate) fn special_id(&self, token: &[u8]) -> Option<u32> {
+        self.specials
+            .position(token)
+            .map(|index| self.special_ids[index])
+    }
+
+    /// Append the ids of `text`, its special tokens included.
+    pub(crate) fn encode_into(&self, text: &[u8], workspace: &mut Workspace, ids: &mut Vec<u32>) {
+        for segment in self.specials.segments(text) {
+            match segment {
+                Segment::Ordinary(stretch) => self.encode_ordinary(stretch, workspace, ids),
+                Segment::Special(index) => ids.push(self.special_ids[index]),
+            }
+        }
+    }
+
+    fn encode_ordinary(&self, text: &[u8], workspace: &mut Workspace, ids: &mut Vec<u32>) {
+        for piece in PreTokens::new(text) {
+            if let Some(key) = PieceKey::pack(piece) {
+                if let Some(known) = workspace.cache.get(key) {
+                    ids.extend_from_slice(known);
+                    continue;
+                }
+                let start = ids.len();
+                self.merge_short(piece, &mut workspace.symbols, ids);
+                workspace.cache.insert(key, &ids[start..]);
+            } else if piece.len() <= SHORT_PIECE_BYTES {
+                self.merge_short(piece, &mut workspace.symbols, ids);
+            } else {
+                self.merge_long(piece, ids);
+            }
+        }
+    }
+
+    /// Merge by looking for the lowest rank again and again: quadratic, and fast for short pieces.
+    fn merge_short(&self, piece: &[u8], symbols: &mut Vec<Symbol>, ids: &mut Vec<u32>) {
+        symbols.clear();
+        symbols.extend(
+            piece
+                .iter()
+                .map(|&byte| Symbol::new(self.vocabulary.byte_id(byte))),
+        );
+        for index in 0..symbols.len().saturating_sub(1) {
+            self.set_rank(symbols, index);
+        }
+        loop {
+            let ranks = symbols.iter().map(|symbol| symbol.rank).enumerate();
+            // `min_by_key` returns the first of equals, which is the leftmost pair.
+            let Some((index, rank)) = ranks.min_by_key(|&(_, rank)| rank) else {
+                break;
+            };
+            if rank == NO_RANK {
+                break;
+            }
+            symbols[index].id = self.vocabulary.merged_id(rank);
+            symbols.remove(index + 1);
+            self.set_rank(symbols, index);
+            if index > 0 {
+                self.set_rank(symbols, index - 1);
+            }
+        }
+        ids.extend(symbols.iter().map(|symbol| symbol.id));
+    }
+
+    /// Set the rank of the pair that begins at `index`.
+    #[inline]
+    fn set_rank(&self, symbols: &mut [Symbol], index: usize) {
+        let right = symbols.get(index + 1).map(|symbol| symbol.id);
+        let left = &mut symbols[index];
+        left.rank = right.map_or(NO_RANK, |right| self.vocabulary.rank(left.id, right));
+    }
+
+    /// Merge with a heap of pairs over a linked list of symbols: n log n for n bytes.
+    fn merge_long(&self, piece: &[u8], ids: &mut Vec<u32>) {
+        let end = piece.len();
+        let mut symbols: Vec<Symbol> = piece
+            .iter()
+            .map(|&byte| Symbol::new(self.vocabulary.byte_id(byte)))
+            .collect();
+        let mut next: Vec<usize> = (1..=end).collect();
+        let mut previous: Vec<usize> = (0..end).map(|index| index.wrapping_sub(1)).collect();
+        let mut heap = BinaryHeap::with_capacity(end);
+        for index in 0..end - 1 {
+            self.set_rank(&mut symbols, index);
+            if symbols[index].rank != NO_RANK {
+                heap.push(Reverse((symbols[index].rank, index)));
+            }
+        }
+        while let Some(Reverse((rank, index))) = heap.pop() {
+            // A rank names its pair, so an entry is stale exactly when the rank has changed.
+            if symbols[index].rank != rank {
+                continue;
+            }
+            let swallowed = next[index];
+            symbols[index].id = self.vocabulary.merged_id(rank);
+            symbols[swallowed] = Symbol::SWALLOWED;
+            let after = next[swallowed];
+            next[index] = after;
+            if after < end {
+                previous[after] = index;
+            }
+            for left in [previous[index], index] {
+                if left >= end {
+                    continue; // the first symbol has none before it
+                }
+                let right = symbols.get(next[left]).map(|right| right.id);
+                let rank = right.map_or(NO_RANK, |right| {
+                    self.vocabulary.rank(symbols[left].id, right)
+                });
+                symbols[left].rank = rank;
+                if rank != NO_RANK {
+                    heap.push(Reverse((rank, left)));
+                }
+            }
+        }
+        let kept = symbols
+            .iter()
+            .filter(|symbol| symbol.id != Symbol::SWALLOWED.id);
+        ids.extend(kept.map(|symbol| symbol.id));
+    }
+
+    fn lock_workspaces(&self) -> MutexGuard<'_, Vec<Workspace>> {
+        self.workspaces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A symbol of a pre-token, and the rank of its merge with the next one.
+#[derive(Clone, Copy)]
+struct Symbol {
+    id: u32,
+    rank: u32,
+}
+
+impl Symbol {
+    /// What is left of a symbol that its left neighbour took in; no token has this id.
+    const SWALLOWED: Self = Self {
+        id: u32::MAX,
+        rank: NO_RANK,
+    };
+
+    fn new(id: u32) -> Self {
+        Self { id, rank: NO_RANK }
+    }
+}
+
+/// What one thread needs while it encodes.
+pub(crate) struct Workspace {
+    cache: PieceCache,
+    symbols: Vec<Symbol>,
+}
+
+impl Workspace {
+    pub(crate) fn new() -> Self {
+        Self {
+            cache: PieceCache::new(),
+            symbols: Vec::with_capacity(SHORT_PIECE_BYTES),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{InvalidUtf8, Progress, TextSource, TrainingJob, train};
+
+    const TEXT: &[u8] =
+        b"the cat that sat there, then the other thing; aaaaaaa bananas \xC3\xA9\xC3\xA9 ";
+
+    /// An encoder that has learnt every merge there is in `TEXT`, with two special tokens.
+    fn encoder() -> (Encoder, Vec<crate::Merge>) {
+        let job = TrainingJob {
+            sources: &[TextSource::Memory(TEXT, 1)],
+            num_merges: usize::MAX,
+            special_tokens: &[],
+            invalid_utf8: InvalidUtf8::Reject,
+            num_threads: 1,
+        };
+        let merges = train(&job, &Progress::default()).expect("the text is valid");
+        let joined = merges
+            .iter()
+            .map(|(left, right)| [&left[..], right].concat());
+        let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).chain(joined).collect();
+        tokens.extend([b"<s>".to_vec(), b"<s><s>".to_vec()]);
+        let tokens: Vec<(u32, Vec<u8>)> = (0..).zip(tokens).collect();
+        let last = tokens.len() as u32 - 1;
+        let specials = vec![(b"<s>".to_vec(), last - 1), (b"<s><s>".to_vec(), last)];
+        let vocabulary = Vocabulary::new(&tokens, &merges).expect("a trained vocabulary is valid");
+        (
+            Encoder::new(vocabulary, specials).expect("the specials are in it"),
+            merges,
+        )
+    }
+
+    /// Apply the merges one after the other to the whole piece: slow, and true by definition.
+    fn merge_one_by_one(piece: &[u8], merges: &[crate::Merge]) -> Vec<Vec<u8>> {
+        let mut symbols: Vec<Vec<u8>> = piece.iter().map(|&byte| vec![byte]).collect();
+        for (left, right) in merges {
+            let mut index = 0;
+            while index + 1 < symbols.len() {
+                if symbols[index] == *left && symbols[index + 1] == *right {
+                    let right = symbols.remove(index + 1);
+                    symbols[index].extend(right);
+                }
+                index += 1;
+            }
+        }
+        symbols
+    }
+
+    #[test]
+    fn both_ways_of_merging_apply_the_merges_in_order() {
+        let (encoder, merges) = encoder();
+        let mut workspace = Workspace::new();
+        let mut state = 7_u64;
+        for length in 1..200 {
+            let piece: Vec<u8> = (0..length)
+                .map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    b"ahnt es"[(state >> 33) as usize % 7]
+                })
+                .collect();
+            let (mut short, mut long) = (Vec::new(), Vec::new());
+            encoder.merge_short(&piece, &mut workspace.symbols, &mut short);
+            encoder.merge_long(&piece, &mut long);
+            let bytes = |ids: &[u32]| -> Vec<Vec<u8>> {
+                ids.iter()
+                    .map(|&id| encoder.decode(&[id]).expect("known"))
+                    .collect()
+            };
+            let expected = merge_one_by_one(&piece, &merges);
+            assert_eq!(bytes(&short), expected, "{}", piece.escape_ascii());
+            assert_eq!(bytes(&long), expected, "{}", piece.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn every_byte_survives_the_round_trip() {
+        let (encoder, _) = encoder();
+        let all: Vec<u8> = (0..=255).cycle().step_by(7).take(5000).collect();
+        for with_special_tokens in [false, true] {
+            let ids = encoder.encode(&all, with_special_tokens);
+            assert_eq!(encoder.decode(&ids).expect("known"), all);
+        }
+    }
+
+    #[test]
+    fn special_tokens_become_ids_only_when_asked_for() {
+        let (encoder, _) = encoder();
+        let [one, two] =
+            [b"<s>", &b"<s><s>"[..]].map(|token| encoder.special_id(token).expect("known"));
+        assert_eq!(encoder.encode(b"<s><s><s>", true), [two, one]);
+        assert!(!encoder.encode(b"<s>", false).contains(&one));
+        assert_eq!(encoder.encode(b"", true), []);
+    }
+
+    #[test]
+    fn a_piece_of_a_million_bytes_takes_no_quadratic_time() {
+        let (encoder, _) = encoder();
+        let start = std::time::Instant::now();
+        let piece = vec![b'a'; 1_000_000];
+        let ids = encoder.encode(&piece, true);
+        assert_eq!(encoder.decode(&ids).expect("known"), piece);
+        // Quadratic merging takes minutes; this leaves room for slow machines and debug builds.
+        assert!(start.elapsed().as_secs() < 30);
+    }
+
+    #[test]
+    fn an_unknown_id_is_named() {
+        let (encoder, _) = encoder();
+        assert!(matches!(
+            encoder.decode(&[5, 99_999]),
+            Err(Error::UnknownTokenId { id: 99_999, .. })
+        ));
+    }
+}

@@ -1,0 +1,36 @@
+//! Byte-level BPE with GPT-2's pre-tokens: training, encoding, decoding and token caches.
+//!
+//! Texts are bytes. A byte that is not part of valid UTF-8 is kept and treated like punctuation, so
+//! that every input survives the way to ids and back. Nothing here knows of Python: long jobs
+//! report to a [`Progress`], which another thread may read, and may use to cancel them.
+
+mod classes;
+mod count;
+mod cuts;
+mod decode;
+mod documents;
+mod encode;
+mod error;
+mod npy;
+mod ordered_output;
+mod pair_heap;
+mod piece_cache;
+mod pretokenize;
+mod progress;
+mod source;
+mod special;
+mod token_cache;
+mod train;
+mod unicode;
+mod vocabulary;
+mod workers;
+
+pub use encode::Encoder;
+pub use error::Error;
+pub use pretokenize::PreTokens;
+pub use progress::{Progress, Snapshot, Stage};
+pub use source::{InvalidUtf8, TextName, TextSource};
+pub use token_cache::{Span, TokenArraysJob, Written, write_token_arrays};
+pub use train::{Merge, TrainingJob, train};
+pub use unicode::UNICODE_VERSION;
+pub use vocabulary::Vocabulary;

@@ -1,0 +1,148 @@
+//! How threads that finish in any order write a token cache in the order of its units.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::npy::{DOCUMENT_DESCR, DOCUMENTS_HEADER_BYTES, NpyWriter, TOKENS_HEADER_BYTES};
+use crate::{Error, Written};
+
+/// Where a document begins, and what identifies it.
+pub(crate) struct DocumentRow {
+    /// Index of its first token within its unit.
+    pub(crate) first_token: u64,
+    pub(crate) byte_start: u64,
+    pub(crate) byte_length: u64,
+    pub(crate) source: u32,
+    pub(crate) content_hash: u64,
+}
+
+/// The tokens of a unit, and the documents that begin in it.
+#[derive(Default)]
+pub(crate) struct EncodedUnit {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) rows: Vec<DocumentRow>,
+}
+
+/// Both files; units are written strictly in the order of their numbers.
+pub(crate) struct OrderedOutput {
+    state: Mutex<State>,
+    changed: Condvar,
+    id_bytes: usize,
+}
+
+struct State {
+    tokens: NpyWriter,
+    documents: NpyWriter,
+    written: Written,
+    next_unit: usize,
+    has_failed: bool,
+}
+
+impl OrderedOutput {
+    /// Create both files; ids take 2 or 4 bytes.
+    pub(crate) fn create(
+        tokens_path: &Path,
+        documents_path: &Path,
+        id_bytes: usize,
+    ) -> Result<Self, Error> {
+        let id_descr = if id_bytes == 2 { "<u2" } else { "<u4" };
+        let tokens = NpyWriter::create(tokens_path, id_descr, TOKENS_HEADER_BYTES)?;
+        let documents = NpyWriter::create(documents_path, DOCUMENT_DESCR, DOCUMENTS_HEADER_BYTES)?;
+        let written = Written::default();
+        let state = State {
+            tokens,
+            documents,
+            written,
+            next_unit: 0,
+            has_failed: false,
+        };
+        Ok(Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            id_bytes,
+        })
+    }
+
+    /// The right to write the unit with this number. All units must be asked for.
+    pub(crate) fn turn(&self, number: usize) -> Turn<'_> {
+        Turn {
+            output: self,
+            number,
+            is_done: false,
+        }
+    }
+
+    /// Fill in the headers; return how much was written.
+    pub(crate) fn finish(self) -> Result<Written, Error> {
+        let state = self
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        state.tokens.finish(state.written.tokens)?;
+        state.documents.finish(state.written.documents)?;
+        Ok(state.written)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue. One that is dropped unused, after an error or a panic, sends home all who
+/// wait behind it: the files are lost then.
+pub(crate) struct Turn<'a> {
+    output: &'a OrderedOutput,
+    number: usize,
+    is_done: bool,
+}
+
+impl Turn<'_> {
+    /// Wait until all earlier units are written, then write this one.
+    pub(crate) fn write(mut self, unit: &EncodedUnit) -> Result<(), Error> {
+        let id_bytes = self.output.id_bytes;
+        let tokens: Vec<u8> = unit
+            .ids
+            .iter()
+            .flat_map(|id| id.to_le_bytes().into_iter().take(id_bytes))
+            .collect();
+        let state = self.output.lock();
+        let is_early = |state: &mut State| state.next_unit != self.number && !state.has_failed;
+        let waited = self.output.changed.wait_while(state, is_early);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.has_failed {
+            return Ok(()); // the error itself is returned by the unit that had it
+        }
+        let rows = rows_as_bytes(&unit.rows, state.written.tokens);
+        state.tokens.append(&tokens)?;
+        state.documents.append(&rows)?;
+        state.written.tokens += unit.ids.len() as u64;
+        state.written.documents += unit.rows.len() as u64;
+        state.next_unit += 1;
+        self.is_done = true;
+        drop(state);
+        self.output.changed.notify_all();
+        Ok(())
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.output.lock().has_failed = true;
+            self.output.changed.notify_all();
+        }
+    }
+}
+
+/// The rows as numpy reads them, when `tokens_before` tokens come before the unit.
+fn rows_as_bytes(rows: &[DocumentRow], tokens_before: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for row in rows {
+        bytes.extend_from_slice(&(tokens_before + row.first_token).to_le_bytes());
+        bytes.extend_from_slice(&row.byte_start.to_le_bytes());
+        bytes.extend_from_slice(&row.byte_length.to_le_bytes());
+        bytes.extend_from_slice(&row.source.to_le_bytes());
+        bytes.extend_from_slice(&row.content_hash.to_le_bytes());
+    }
+    bytes
+}

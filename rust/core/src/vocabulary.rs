@@ -1,0 +1,197 @@
+//! The tokens with their ids, and the merges by the pair of ids they join.
+
+use rustc_hash::FxHashMap;
+
+use crate::Error;
+
+/// Ids are stored as 32 bits, and the last value is kept free.
+pub(crate) const LARGEST_ID: u32 = u32::MAX - 1;
+
+/// The rank of a pair that does not merge: it comes after all others.
+pub(crate) const NO_RANK: u32 = u32::MAX;
+
+/// A checked vocabulary: all single bytes have an id, and merges stay within it.
+pub struct Vocabulary {
+    ids: Vec<u32>,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    byte_ids: [u32; 256],
+    ranks: FxHashMap<(u32, u32), u32>,
+    merged_ids: Vec<u32>,
+}
+
+impl Vocabulary {
+    /// Check and index tokens and merges, which are in the order learnt.
+    pub fn new<T: AsRef<[u8]>, M: AsRef<[u8]>>(
+        tokens: &[(u32, T)],
+        merges: &[(M, M)],
+    ) -> Result<Self, Error> {
+        let mut sorted: Vec<(u32, &[u8])> = tokens
+            .iter()
+            .map(|(id, token)| (*id, token.as_ref()))
+            .collect();
+        sorted.sort_unstable();
+        let ids_by_token = index_tokens(&sorted)?;
+        let mut byte_ids = [0; 256];
+        for (byte, id) in (0..=u8::MAX).zip(&mut byte_ids) {
+            *id = *ids_by_token
+                .get(&[byte][..])
+                .ok_or(Error::MissingByte { byte })?;
+        }
+        let mut ranks = FxHashMap::default();
+        let mut merged_ids = Vec::with_capacity(merges.len());
+        for (rank, (left, right)) in merges.iter().enumerate() {
+            let number = rank + 1;
+            let find = |token: &[u8]| {
+                let missing = || Error::UnknownMergeToken {
+                    number,
+                    token: token.to_vec(),
+                };
+                ids_by_token.get(token).copied().ok_or_else(missing)
+            };
+            let (left, right) = (left.as_ref(), right.as_ref());
+            let pair = (find(left)?, find(right)?);
+            merged_ids.push(find(&[left, right].concat())?);
+            if ranks.insert(pair, rank as u32).is_some() {
+                return Err(Error::RepeatedMerge { number });
+            }
+        }
+        let mut bytes = Vec::with_capacity(sorted.iter().map(|(_, token)| token.len()).sum());
+        let mut ends = Vec::with_capacity(sorted.len());
+        for (_, token) in &sorted {
+            bytes.extend_from_slice(token);
+            ends.push(bytes.len());
+        }
+        let ids = sorted.iter().map(|(id, _)| *id).collect();
+        Ok(Self {
+            ids,
+            bytes,
+            ends,
+            byte_ids,
+            ranks,
+            merged_ids,
+        })
+    }
+
+    /// Bytes of a token.
+    #[inline]
+    pub(crate) fn token(&self, id: u32) -> Option<&[u8]> {
+        // Ids mostly run from 0 without a gap; then an id is its own index.
+        let index = if self.ids.get(id as usize) == Some(&id) {
+            id as usize
+        } else {
+            self.ids.binary_search(&id).ok()?
+        };
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        Some(&self.bytes[start..self.ends[index]])
+    }
+
+    /// The largest id in use.
+    pub(crate) fn largest_id(&self) -> u32 {
+        self.ids.last().copied().unwrap_or(0)
+    }
+
+    /// Id of a single byte.
+    #[inline]
+    pub(crate) fn byte_id(&self, byte: u8) -> u32 {
+        self.byte_ids[byte as usize]
+    }
+
+    /// Rank of the merge of two ids, `NO_RANK` when they do not merge.
+    #[inline]
+    pub(crate) fn rank(&self, left: u32, right: u32) -> u32 {
+        self.ranks.get(&(left, right)).copied().unwrap_or(NO_RANK)
+    }
+
+    /// Id that the merge of this rank makes.
+    #[inline]
+    pub(crate) fn merged_id(&self, rank: u32) -> u32 {
+        self.merged_ids[rank as usize]
+    }
+}
+
+/// Map tokens, sorted by id, to their ids; ids and tokens must be unique and valid.
+fn index_tokens<'a>(sorted: &[(u32, &'a [u8])]) -> Result<FxHashMap<&'a [u8], u32>, Error> {
+    let mut ids_by_token = FxHashMap::default();
+    for (index, &(id, token)) in sorted.iter().enumerate() {
+        if id > LARGEST_ID {
+            return Err(Error::TokenIdOutOfRange { id });
+        }
+        if token.is_empty() {
+            return Err(Error::EmptyToken { id });
+        }
+        if index > 0 && sorted[index - 1].0 == id {
+            return Err(Error::RepeatedId { id });
+        }
+        if let Some(first) = ids_by_token.insert(token, id) {
+            return Err(Error::RepeatedToken {
+                first,
+                second: id,
+                token: token.to_vec(),
+            });
+        }
+    }
+    Ok(ids_by_token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn byte_tokens() -> Vec<(u32, Vec<u8>)> {
+        (0..=255)
+            .map(|byte| (u32::from(byte), vec![byte]))
+            .collect()
+    }
+
+    fn build(extra: &[(u32, &[u8])], merges: &[(&[u8], &[u8])]) -> Result<Vocabulary, Error> {
+        let mut tokens = byte_tokens();
+        tokens.extend(extra.iter().map(|(id, token)| (*id, token.to_vec())));
+        Vocabulary::new(&tokens, merges)
+    }
+
+    #[test]
+    fn ids_may_have_gaps() {
+        let vocabulary = build(&[(900, b"ab"), (70_000, b"abc")], &[(b"a", b"b")]).expect("valid");
+        assert_eq!(vocabulary.token(900), Some(&b"ab"[..]));
+        assert_eq!(vocabulary.token(256), None);
+        assert_eq!(vocabulary.largest_id(), 70_000);
+        assert_eq!(vocabulary.merged_id(vocabulary.rank(97, 98)), 900);
+        assert_eq!(vocabulary.rank(98, 97), NO_RANK);
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        assert!(matches!(
+            Vocabulary::new(&byte_tokens()[1..], &[] as &[(&[u8], &[u8])]),
+            Err(Error::MissingByte { byte: 0 })
+        ));
+        assert!(matches!(
+            build(&[(256, b"")], &[]),
+            Err(Error::EmptyToken { id: 256 })
+        ));
+        assert!(matches!(
+            build(&[(255, b"ab")], &[]),
+            Err(Error::RepeatedId { id: 255 })
+        ));
+        assert!(matches!(
+            build(&[(256, b"a")], &[]),
+            Err(Error::RepeatedToken {
+                first: 97,
+                second: 256,
+                ..
+            })
+        ));
+        assert!(matches!(
+            build(&[(u32::MAX, b"ab")], &[]),
+            Err(Error::TokenIdOutOfRange { id: u32::MAX })
+        ));
+        let unknown = build(&[], &[(b"a", b"b")]);
+        assert!(matches!(
+            unknown,
+            Err(Error::UnknownMergeToken { number: 1, .. })
+        ));
+        let repeated = build(&[(256, b"ab")], &[(b"a", b"b"), (b"a", b"b")]);
+        assert!(matches!(repeated, Err(Error::RepeatedMerge { number: 2 })));
+    }
+}

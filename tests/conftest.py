@@ -1,0 +1,39 @@
+"""Hypothesis profiles and the fixtures that several tests share."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import settings
+
+from nano_transformer.tokenization.backend import native_module
+
+settings.register_profile("dev", max_examples=60, deadline=None)
+settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("nightly", max_examples=5_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(scope="session", params=["native", "python"])
+def backend(request: pytest.FixtureRequest) -> Literal["native", "python"]:
+    """Every backend that is built, one after the other."""
+    if request.param == "native" and native_module() is None:
+        pytest.skip("the Rust extension is not built")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def both_backends() -> None:
+    """Skip a comparison of the backends where only one is there."""
+    if native_module() is None:
+        pytest.skip("the Rust extension is not built")
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """The folder of corpora and models beside the repository, where there is one."""
+    folder = Path(__file__).resolve().parent.parent.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("there is no folder `../shared` with corpora and models")
+    return folder
