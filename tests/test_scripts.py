@@ -169,8 +169,8 @@ MISTAKES = [
 @pytest.mark.parametrize(("command", "status", "message"), MISTAKES)
 def test_a_mistake_is_answered_in_a_sentence_and_loses_nothing(folder, command, status, message):
     (folder / "empty.txt").touch()
-    (folder / "latin1.txt").write_bytes("caf\xe9 noir".encode("latin-1"))
-    (folder / "short.txt").write_text("Too short.")
+    (folder / "latin1.txt").write_bytes(("caf\xe9 noir\n" * 20).encode("latin-1"))
+    (folder / "short.txt").write_text("Too short.\n" * 20)
     before = {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
     script, *flags = command.split()
     failed = run(folder, script, *flags, status=status)

@@ -37,7 +37,7 @@ def test_files_that_are_there_are_used_as_they_are(tmp_path):
     assert [path.name for path in paths] == ["owt_train.txt", "owt_valid.txt"]
 
 
-@given(text=st.text(alphabet="aé中\n ", min_size=1, max_size=300), share=st.floats(0.01, 0.9))
+@given(text=st.text(alphabet="aé中\n ", min_size=9, max_size=300), share=st.floats(0.2, 0.8))
 def test_a_text_of_few_documents_is_cut_once_at_a_character(tmp_path_factory, text, share):
     path = tmp_path_factory.mktemp("text") / "t.txt"
     path.write_bytes(text.encode())
@@ -63,6 +63,12 @@ def test_a_text_of_many_documents_is_divided_by_document(tmp_path):
     assert train.spans == valid.spans == [(path, 0, path.stat().st_size)]
     assert (train.held_out_share, valid.held_out_share) == (0.05, 0.05)
     assert (train.keep_held_out, valid.keep_held_out) == (False, True)
+
+
+def test_a_text_too_short_to_be_divided_is_refused(tmp_path):
+    (tmp_path / "t.txt").write_text("a few words")
+    with pytest.raises(DataError, match=r"11 bytes, too few to hold out a share of 0.01"):
+        hold_out(tmp_path / "t.txt", 0.01)
 
 
 def test_delimiters_are_counted_across_the_blocks_they_are_read_in(tmp_path):

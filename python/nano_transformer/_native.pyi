@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import final
 
+__all__ = ["UNICODE_VERSION", "split_into_pre_tokens", "train_bpe", "BpeEncoder"]
+
 UNICODE_VERSION: str
 """Unicode version of the character-class table compiled into the extension."""
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +9,14 @@ from typing import Any, Literal
 from nano_transformer.cli.console import Progress, logger, run_command
 from nano_transformer.cli.flags import flag_group, parse, values
 from nano_transformer.config_io import did_you_mean
-from nano_transformer.data.prepare import OWN_TEXT_VOCAB_SIZE, derived_name
 from nano_transformer.data.sources import END_OF_TEXT, NAMED_DATASETS, named_text_paths
+from nano_transformer.data.tokenizer_choice import (
+    OWN_TEXT_VOCAB_SIZE,
+    derived_name,
+    tokenizer_paths,
+    train_tokenizer,
+)
 from nano_transformer.errors import ConfigError, DataError
-from nano_transformer.tokenization import Tokenizer, train_bpe
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,9 +86,8 @@ def _train(arguments: list[str]) -> None:
     if flags.input_path is None:
         _train_named(flags)
         return
-    prefix = f"train-bpe-{derived_name(flags.input_path)}"
-    vocab_path = flags.vocab_path or flags.data_dir / f"{prefix}-vocab.json"
-    merges_path = flags.merges_path or flags.data_dir / f"{prefix}-merges.txt"
+    vocab_path, merges_path = tokenizer_paths(derived_name(flags.input_path), flags.data_dir)
+    vocab_path, merges_path = flags.vocab_path or vocab_path, flags.merges_path or merges_path
     for path in (vocab_path, merges_path):
         if path.exists() and not flags.overwrite:
             raise DataError(
@@ -95,45 +97,33 @@ def _train(arguments: list[str]) -> None:
 
 
 def _train_named(flags: TrainFlags) -> None:
-    named = {dataset.name: dataset for dataset in NAMED_DATASETS.values()}.values()
     present = [
-        dataset
-        for dataset in named
-        if dataset.name != "demo" and (flags.data_dir / dataset.train_file).exists()
+        NAMED_DATASETS[name]
+        for name in ("tinystories", "owt")
+        if (flags.data_dir / NAMED_DATASETS[name].train_file).exists()
     ]
     for dataset in present or [NAMED_DATASETS["demo"]]:
-        vocab_path = flags.data_dir / f"train-bpe-{dataset.name}-vocab.json"
-        merges_path = flags.data_dir / f"train-bpe-{dataset.name}-merges.txt"
+        vocab_path, merges_path = tokenizer_paths(dataset.name, flags.data_dir)
         if vocab_path.exists() and merges_path.exists() and not flags.overwrite:
-            logger.info(
-                "%s: `%s` is there already (--overwrite trains anew)", dataset.name, vocab_path
-            )
+            logger.info("`%s` is there already; --overwrite trains it anew", vocab_path)
             continue
-        text_path = named_text_paths(dataset, flags.data_dir)[0]
+        text_path = flags.data_dir / dataset.train_file
+        if not text_path.exists():
+            text_path, _ = named_text_paths(dataset, flags.data_dir)
         _train_one(flags, text_path, dataset.vocab_size, vocab_path, merges_path)
 
 
 def _train_one(
     flags: TrainFlags, text_path: Path, default_size: int, vocab_path: Path, merges_path: Path
 ) -> None:
-    began = time.perf_counter()
-    vocab, merges = train_bpe(
+    train_tokenizer(
         text_path,
-        flags.vocab_size or default_size,
-        flags.special_tokens,
-        encoding_errors=flags.encoding_errors,
-        num_threads=flags.num_threads,
-        progress=Progress(),
-    )
-    tokenizer = Tokenizer(vocab, merges, flags.special_tokens)
-    tokenizer.save(vocab_path, merges_path)
-    logger.info(
-        "%s: %s entries from %.1f MB in %.1f s (%s) -> %s, %s",
-        text_path,
-        f"{len(tokenizer):,}",
-        text_path.stat().st_size / 1e6,
-        time.perf_counter() - began,
-        tokenizer.backend_name,
         vocab_path,
         merges_path,
+        vocab_size=flags.vocab_size or default_size,
+        special_tokens=flags.special_tokens,
+        encoding_errors=flags.encoding_errors,
+        num_threads=flags.num_threads,
+        report=logger.info,
+        progress=Progress(),
     )

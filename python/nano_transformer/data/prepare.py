@@ -1,8 +1,6 @@
 """From text files to two token datasets and their tokenizer, doing only what is not done yet."""
 
-import hashlib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,13 +18,15 @@ from nano_transformer.data.token_cache import (
     open_or_build_token_cache,
     open_token_cache,
 )
+from nano_transformer.data.tokenizer_choice import (
+    Progress,
+    Report,
+    derived_name,
+    open_or_train_tokenizer,
+    tokenizer_paths,
+)
 from nano_transformer.errors import ConfigError, DataError
-from nano_transformer.tokenization import Tokenizer, train_bpe
-
-OWN_TEXT_VOCAB_SIZE = 4_096
-
-Report = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
+from nano_transformer.tokenization import Tokenizer
 
 
 class PreparedData(NamedTuple):
@@ -84,13 +84,13 @@ def prepare_pretraining_data(
         train_part, valid_part = hold_out(train_text_path, held_out_share)
     else:
         train_part, valid_part = whole(train_text_path), whole(Path(valid_text_path))
-    tokenizer = _open_or_train_tokenizer(
+    derived_vocab, derived_merges = tokenizer_paths(name, data_dir)
+    tokenizer = open_or_train_tokenizer(
         train_text_path,
-        Path(vocab_path or data_dir / f"train-bpe-{name}-vocab.json"),
-        Path(merges_path or data_dir / f"train-bpe-{name}-merges.txt"),
-        special_tokens=special_tokens,
+        Path(vocab_path or derived_vocab),
+        Path(merges_path or derived_merges),
         vocab_size=vocab_size,
-        default_vocab_size=OWN_TEXT_VOCAB_SIZE,
+        special_tokens=special_tokens,
         encoding_errors=encoding_errors,
         report=report,
         progress=progress,
@@ -148,16 +148,15 @@ def prepare_named_pretraining_data(
         raise ConfigError(f"`dataset` must be one of {sorted(NAMED_DATASETS)}, found {dataset!r}")
     named, data_dir = NAMED_DATASETS[dataset], Path(data_dir)
     train_text_path, valid_text_path = named_text_paths(named, data_dir)
-    prefix = data_dir / f"train-bpe-{named.name}"
-    vocab_path = Path(vocab_path or f"{prefix}-vocab.json")
-    merges_path = Path(merges_path or f"{prefix}-merges.txt")
+    derived_vocab, derived_merges = tokenizer_paths(named.name, data_dir)
+    vocab_path = Path(vocab_path or derived_vocab)
     if vocab_size is None and not vocab_path.exists():
         vocab_size = named.vocab_size
     return prepare_pretraining_data(
         train_text_path,
         valid_text_path,
         vocab_path,
-        merges_path,
+        merges_path or derived_merges,
         data_dir / f"{named.name}-train-tokens.npy",
         data_dir / f"{named.name}-valid-tokens.npy",
         vocab_size=vocab_size,
@@ -234,57 +233,3 @@ def open_valid_split(cache_path: Path, tokenizer: Tokenizer, digest: str) -> Tok
     if dataset.digest != digest:
         raise DataError(f"`{cache_path}` is no longer what the run was validated on; {advice}")
     return dataset
-
-
-def derived_name(text_path: Path) -> str:
-    """Name the derived files of one's own text; two texts of one name in two folders stay apart."""
-    folder = hashlib.sha256(str(text_path.resolve()).encode()).hexdigest()[:8]
-    return f"{text_path.stem}-{folder}"
-
-
-def _open_or_train_tokenizer(
-    text_path: Path,
-    vocab_path: Path,
-    merges_path: Path,
-    *,
-    special_tokens: Sequence[str],
-    vocab_size: int | None,
-    default_vocab_size: int,
-    encoding_errors: Literal["strict", "replace"],
-    report: Report | None,
-    progress: Progress | None,
-) -> Tokenizer:
-    existing = [path for path in (vocab_path, merges_path) if path.exists()]
-    if len(existing) == 1:
-        raise DataError(
-            f"the tokenizer needs both `{vocab_path}` and `{merges_path}`, found only "
-            f"`{existing[0]}`; bring the other file, or remove this one to train a new tokenizer"
-        )
-    if existing:
-        tokenizer = Tokenizer.from_files(vocab_path, merges_path, special_tokens=special_tokens)
-        if vocab_size is not None and len(tokenizer) != vocab_size:
-            raise ConfigError(
-                f"the tokenizer `{vocab_path}` has {len(tokenizer)} entries, but --vocab-size asks for "
-                f"{vocab_size}; leave the flag out, or name new files by --vocab-path and --merges-path"
-            )
-        return tokenizer
-    vocab_size = vocab_size or default_vocab_size
-    began = time.perf_counter()
-    if report:
-        report(
-            f"no tokenizer at `{vocab_path}` yet: training one of {vocab_size:,} entries from `{text_path}`"
-        )
-    vocab, merges = train_bpe(
-        text_path,
-        vocab_size,
-        special_tokens,
-        encoding_errors=encoding_errors,
-        progress=progress,
-    )
-    tokenizer = Tokenizer(vocab, merges, special_tokens)
-    tokenizer.save(vocab_path, merges_path)
-    if report:
-        report(
-            f"tokenizer of {len(tokenizer):,} entries trained in {time.perf_counter() - began:.1f} s"
-        )
-    return tokenizer

@@ -121,13 +121,18 @@ def hold_out(path: Path, share: float) -> tuple[TextPart, TextPart]:
     a line break where there is one.
 
     Raises:
-        DataError: When the file is missing, a folder, or empty.
+        DataError: When the file is missing, a folder, empty, or too short to be divided.
     """
     size = _size(path)
     if _has_documents(path, _MIN_DOCUMENTS_TO_DRAW):
         spans = [(path, 0, size)]
         return TextPart(spans, share), TextPart(spans, share, keep_held_out=True)
     cut = _line_start_near(path, round(size * (1 - share)), size)
+    if not 0 < cut < size:
+        raise DataError(
+            f"text file `{path}` has {size} bytes, too few to hold out a share of {share} for "
+            "validation; give a longer text, or a validation text of its own"
+        )
     return TextPart([(path, 0, cut)]), TextPart([(path, cut, size)])
 
 

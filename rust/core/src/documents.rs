@@ -19,6 +19,11 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
+    /// The file it lies in.
+    pub(crate) fn path(self, spans: &[Span]) -> &Path {
+        &spans[self.span].path
+    }
+
     pub(crate) fn length(self) -> u64 {
         self.stop - self.start
     }

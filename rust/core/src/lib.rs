@@ -8,6 +8,7 @@ mod classes;
 mod count;
 mod cuts;
 mod decode;
+mod document_units;
 mod documents;
 mod encode;
 mod error;

@@ -19,7 +19,7 @@ pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
         Error::Io { path, source } => match source.raw_os_error() {
             // Given number, text and path, OSError becomes the subclass that fits.
             Some(number) => match strerror(py, number) {
-                Ok(text) => PyOSError::new_err((number, text, path)),
+                Ok(text) => PyOSError::new_err((number, text, path.into_os_string())),
                 Err(error) => error,
             },
             None => PyOSError::new_err(format!("`{}`: {source}", path.display())),

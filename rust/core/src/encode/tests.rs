@@ -1,0 +1,116 @@
+//! Encoding against merging by definition, and back again.
+
+use super::*;
+use crate::{InvalidUtf8, Progress, TextSource, TrainingJob, train};
+
+const TEXT: &[u8] =
+    b"the cat that sat there, then the other thing; aaaaaaa bananas \xC3\xA9\xC3\xA9 ";
+
+/// An encoder that has learnt every merge there is in `TEXT`, with two special tokens.
+fn encoder() -> (Encoder, Vec<crate::Merge>) {
+    let job = TrainingJob {
+        sources: &[TextSource::Memory(TEXT, 1)],
+        num_merges: usize::MAX,
+        special_tokens: &[],
+        invalid_utf8: InvalidUtf8::Reject,
+        num_threads: 1,
+    };
+    let merges = train(&job, &Progress::default()).expect("the text is valid");
+    let joined = merges
+        .iter()
+        .map(|(left, right)| [&left[..], right].concat());
+    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).chain(joined).collect();
+    tokens.extend([b"<s>".to_vec(), b"<s><s>".to_vec()]);
+    let tokens: Vec<(u32, Vec<u8>)> = (0..).zip(tokens).collect();
+    let last = tokens.len() as u32 - 1;
+    let specials = vec![(b"<s>".to_vec(), last - 1), (b"<s><s>".to_vec(), last)];
+    let vocabulary = Vocabulary::new(&tokens, &merges).expect("a trained vocabulary is valid");
+    (
+        Encoder::new(vocabulary, specials).expect("the specials are in it"),
+        merges,
+    )
+}
+
+/// Apply the merges one after the other to the whole piece: slow, and true by definition.
+fn merge_one_by_one(piece: &[u8], merges: &[crate::Merge]) -> Vec<Vec<u8>> {
+    let mut symbols: Vec<Vec<u8>> = piece.iter().map(|&byte| vec![byte]).collect();
+    for (left, right) in merges {
+        let mut index = 0;
+        while index + 1 < symbols.len() {
+            if symbols[index] == *left && symbols[index + 1] == *right {
+                let right = symbols.remove(index + 1);
+                symbols[index].extend(right);
+            }
+            index += 1;
+        }
+    }
+    symbols
+}
+
+#[test]
+fn both_ways_of_merging_apply_the_merges_in_order() {
+    let (encoder, merges) = encoder();
+    let mut workspace = Workspace::new();
+    let mut state = 7_u64;
+    for length in 1..200 {
+        let piece: Vec<u8> = (0..length)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                b"ahnt es"[(state >> 33) as usize % 7]
+            })
+            .collect();
+        let (mut short, mut long) = (Vec::new(), Vec::new());
+        encoder.merge_short(&piece, &mut workspace.symbols, &mut short);
+        encoder.merge_long(&piece, &mut long);
+        let bytes = |ids: &[u32]| -> Vec<Vec<u8>> {
+            ids.iter()
+                .map(|&id| encoder.decode(&[id]).expect("known"))
+                .collect()
+        };
+        let expected = merge_one_by_one(&piece, &merges);
+        assert_eq!(bytes(&short), expected, "{}", piece.escape_ascii());
+        assert_eq!(bytes(&long), expected, "{}", piece.escape_ascii());
+    }
+}
+
+#[test]
+fn every_byte_survives_the_round_trip() {
+    let (encoder, _) = encoder();
+    let all: Vec<u8> = (0..=255).cycle().step_by(7).take(5000).collect();
+    for with_special_tokens in [false, true] {
+        let ids = encoder.encode(&all, with_special_tokens);
+        assert_eq!(encoder.decode(&ids).expect("known"), all);
+    }
+}
+
+#[test]
+fn special_tokens_become_ids_only_when_asked_for() {
+    let (encoder, _) = encoder();
+    let [one, two] =
+        [b"<s>", &b"<s><s>"[..]].map(|token| encoder.special_id(token).expect("known"));
+    assert_eq!(encoder.encode(b"<s><s><s>", true), [two, one]);
+    assert!(!encoder.encode(b"<s>", false).contains(&one));
+    assert_eq!(encoder.encode(b"", true), []);
+}
+
+#[test]
+fn a_piece_of_a_million_bytes_takes_no_quadratic_time() {
+    let (encoder, _) = encoder();
+    let start = std::time::Instant::now();
+    let piece = vec![b'a'; 1_000_000];
+    let ids = encoder.encode(&piece, true);
+    assert_eq!(encoder.decode(&ids).expect("known"), piece);
+    // Quadratic merging takes minutes; this leaves room for slow machines and debug builds.
+    assert!(start.elapsed().as_secs() < 30);
+}
+
+#[test]
+fn an_unknown_id_is_named() {
+    let (encoder, _) = encoder();
+    assert!(matches!(
+        encoder.decode(&[5, 99_999]),
+        Err(Error::UnknownTokenId { id: 99_999, .. })
+    ));
+}
