@@ -1,4 +1,4 @@
-"""Cross-entropy over counted targets, and bits per byte of the text they spell."""
+"""How well a model predicts batches of text: mean loss, and bits per byte of the text."""
 
 import math
 from collections.abc import Iterable
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nano_transformer.data.batches import IGNORED, Batch
+from nano_transformer.evaluation.cross_entropy import token_losses
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,6 @@ class Evaluation:
     def bits_per_byte(self) -> float:
         """Bits the model needs per byte of text: comparable between tokenizers."""
         return self.text_nats / (math.log(2) * self.text_bytes) if self.text_bytes else math.nan
-
-
-def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the cross-entropy of each target in nats, float32; 0 where the target is ignored.
-
-    Args:
-        logits: Scores, [...,V].
-        targets: Token ids or `IGNORED`, [...].
-
-    Returns:
-        A tensor of the targets' shape.
-    """
-    flat = F.cross_entropy(
-        logits.flatten(0, -2).float(), targets.flatten(), ignore_index=IGNORED, reduction="none"
-    )
-    return flat.view(targets.shape)
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ class TrainerConfig:
     """Micro-steps whose gradients make one optimizer step."""
     context_length: int = 128
     """Tokens per row; at most the model's own context length."""
-    max_iters: int = 1000
+    max_iters: int = 600
     """Optimizer steps of the whole run."""
     grad_clip: float = 1.0
     """Largest norm of the gradient; 0 leaves it as it is."""
@@ -64,7 +64,7 @@ class TrainerConfig:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of matrix products (autocast); auto: bfloat16 where the processor has it.
     Weights stay float32."""
-    eval_interval: int = 250
+    eval_interval: int = 200
     """Steps between evaluations; each also saves latest.pt."""
     eval_iters: int = 20
     """Batches per split in an evaluation."""

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nano_transformer.data.batches import IGNORED, Batch
-from nano_transformer.evaluation.losses import token_losses
+from nano_transformer.evaluation.cross_entropy import token_losses
 
 
 class StepResult(NamedTuple):
