@@ -114,6 +114,16 @@ def test_every_block_is_run_or_is_no_program(block):
     assert block.language == "bash" or not block.append, f"{block}: only commands take flags"
 
 
+def test_the_reading_path_is_as_long_as_it_says():
+    section = (CHECKOUT / "README.md").read_text().split("## Read it")[1].split("\n## ")[0]
+    said = int(re.search(r"about ([\d,]+) lines", section)[1].replace(",", ""))
+    files = re.findall(r"^\d+\. \[.*?\]\((.*?)\)", section, re.MULTILINE)
+    lines = sum((CHECKOUT / file).read_text().count("\n") for file in files)
+    assert 12 <= len(files) <= 20
+    assert abs(lines - said) <= 100
+    assert lines <= 2_500
+
+
 def run(arguments: list[str], folder: Path) -> None:
     """Run a program as a person would in this environment; show its output when it fails."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -11,7 +11,6 @@ import torch
 from nano_transformer.config_io import to_plain
 from nano_transformer.data.batches import (
     Batch,
-    DataPosition,
     EpochOrder,
     check_length,
     evaluation_batches,
@@ -24,7 +23,6 @@ from nano_transformer.evaluation.losses import Evaluation, evaluate
 from nano_transformer.files import write_json_atomically
 from nano_transformer.model.transformer import TransformerLM
 from nano_transformer.tokenization import Tokenizer
-from nano_transformer.training.checkpointing import load_checkpoint, save_checkpoint
 from nano_transformer.training.config import TrainerConfig
 from nano_transformer.training.devices import autocast, choose_device, choose_dtype
 from nano_transformer.training.metrics import MetricsFile
@@ -38,10 +36,10 @@ from nano_transformer.training.runs import (
     TRAINER_CONFIG,
     VOCAB,
     find_checkpoint,
-    load_weights,
 )
 from nano_transformer.training.schedule import learning_rate, peak_learning_rate
 from nano_transformer.training.signals import TrainingInterrupted, stop_requests
+from nano_transformer.training.state import TrainingState, restore_state, save_state
 from nano_transformer.training.step import StepResult, train_step
 
 logger = logging.getLogger(__name__)
@@ -89,8 +87,7 @@ class Trainer:
         self.token_byte_lengths = torch.from_numpy(self.tokenizer.token_byte_lengths())
         assert config.output_dir is not None, "resolve() derives output_dir"
         self.output_dir = config.output_dir
-        self.step, self.position = 0, DataPosition()
-        self.best_valid_loss = float("inf")
+        self.state = TrainingState()
         if config.resume_from is not None:
             self._resume(find_checkpoint(config.resume_from, (LATEST, BEST)))
         elif not config.overwrite and (self.output_dir / LATEST).exists():
@@ -98,6 +95,11 @@ class Trainer:
                 f"`{self.output_dir}` already holds a run; continue it with --resume-from "
                 f"{self.output_dir}, replace it with --overwrite, or choose another --output-dir"
             )
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done."""
+        return self.state.step
 
     def train(self) -> TrainResult:
         """Train to `max_iters` steps.
@@ -138,7 +140,7 @@ class Trainer:
             self.step,
             evaluation.loss,
             evaluation.bits_per_byte,
-            self.best_valid_loss,
+            self.state.best_valid_loss,
             self.output_dir,
         )
 
@@ -161,7 +163,7 @@ class Trainer:
         return autocast(self.device, self.dtype)
 
     def _take_step(self, rate: float) -> StepResult:
-        starts, after = self.order.row_starts(self.position, self.config.rows_per_step)
+        starts, after = self.order.row_starts(self.state.position, self.config.rows_per_step)
         rows = self.config.batch_size
         micro_batches: list[Batch] = [
             gather(self.train_dataset, starts[first : first + rows], self.config.context_length)
@@ -182,13 +184,13 @@ class Trainer:
                 f"{result.grad_norm}; the last checkpoint in `{self.output_dir}` is good, "
                 "start again with a smaller --learning-rate"
             )
-        self.step, self.position = self.step + 1, after
+        self.state.step, self.state.position = self.step + 1, after
         return result
 
     def _evaluate_and_save(self, metrics: MetricsFile) -> Evaluation:
         train, valid = self.evaluate("train"), self.evaluate("valid")
-        is_best = valid.loss < self.best_valid_loss
-        self.best_valid_loss = min(self.best_valid_loss, valid.loss)
+        is_best = valid.loss < self.state.best_valid_loss
+        self.state.best_valid_loss = min(self.state.best_valid_loss, valid.loss)
         metrics.append(
             {
                 "step": self.step,
@@ -227,7 +229,7 @@ class Trainer:
             "tokens": self.step * self.config.tokens_per_step,
             "batch_size": self.config.batch_size,
             "context_length": self.config.context_length,
-            "epoch": self.position.epoch,
+            "epoch": self.state.position.epoch,
         }
 
     def _open_run_folder(self) -> MetricsFile:
@@ -271,55 +273,36 @@ class Trainer:
         }
 
     def _save(self, name: str) -> None:
-        cuda = self.device.type == "cuda"
-        state = {
-            "step": self.step,
-            "epoch": self.position.epoch,
-            "cursor": self.position.cursor,
-            "best_valid_loss": self.best_valid_loss,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "cpu_rng_state": torch.get_rng_state(),
-            "cuda_rng_state": torch.cuda.get_rng_state(self.device) if cuda else None,
-            "num_threads": torch.get_num_threads(),
-            "dtype": str(self.dtype),
-            "valid_cache_path": str(self.valid_dataset.cache_path),
-            **self._identity(),
-            "model_config": to_plain(self.model.config),
-            "trainer_config": to_plain(self.config),
-            "data_config": self.data_config and to_plain(self.data_config),
-        }
-        save_checkpoint(self.output_dir / name, state)
+        save_state(
+            self.output_dir / name,
+            self.state,
+            self.model,
+            self.optimizer,
+            device=self.device,
+            dtype=self.dtype,
+            identity=self._identity(),
+            description={
+                "valid_cache_path": str(self.valid_dataset.cache_path),
+                "model_config": to_plain(self.model.config),
+                "trainer_config": to_plain(self.config),
+                "data_config": self.data_config and to_plain(self.data_config),
+            },
+        )
 
     def _resume(self, path: Path) -> None:
-        state = load_checkpoint(path, map_location=self.device)
-        for key, expected in self._identity().items():
-            if state.get(key) != expected:
-                raise CheckpointError(
-                    f"`{path}` cannot be continued: its `{key}` is {state.get(key)!r}, this run's is "
-                    f"{expected!r}; use the text and tokenizer it was trained with"
-                )
-        if state["step"] > self.config.max_iters:
+        self.state = restore_state(
+            path,
+            self.model,
+            self.optimizer,
+            device=self.device,
+            dtype=self.dtype,
+            identity=self._identity(),
+        )
+        if self.state.step > self.config.max_iters:
             raise ConfigError(
-                f"`max_iters` {self.config.max_iters} lies before step {state['step']} of `{path}`; "
-                f"give more than {state['step']}"
+                f"`max_iters` {self.config.max_iters} lies before step {self.state.step} of "
+                f"`{path}`; give more than {self.state.step}"
             )
-        load_weights(self.model, state["model"], path)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
-        self.position = DataPosition(state["epoch"], state["cursor"])
-        self.best_valid_loss = state["best_valid_loss"]
-        if state["num_threads"] != torch.get_num_threads() or state["dtype"] != str(self.dtype):
-            logger.warning(
-                "resuming with %d threads in %s, saved with %d in %s: losses may differ in the last digits",
-                torch.get_num_threads(),
-                self.dtype,
-                state["num_threads"],
-                state["dtype"],
-            )
-        torch.set_rng_state(state["cpu_rng_state"].cpu())
-        if state["cuda_rng_state"] is not None and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng_state"].cpu(), self.device)
 
 
 def _check_sizes(
