@@ -309,7 +309,10 @@ def test_sizes_that_contradict_each_other_are_refused(data, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(data, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    trainer = make_trainer(data, tmp_path / "file" / "run")
+    with pytest.raises(CheckpointError, match=r"cannot be written.*is no folder"):
+        make_trainer(data, tmp_path / "file" / "run")
+    trainer = make_trainer(data, tmp_path / "run")
+    (tmp_path / "run").write_text("meanwhile")
     with pytest.raises(CheckpointError, match="cannot be written"):
         trainer.train()
     assert trainer.step == 0

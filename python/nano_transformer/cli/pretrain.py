@@ -104,16 +104,21 @@ def component_configs(flags: Any, vocab_size: int) -> tuple[DataConfig, ModelCon
 
 
 def _pretrain(flags: Any) -> None:
-    # Wrong sizes are refused before any text is read; the true vocabulary size comes later.
-    data_config, _, _ = component_configs(flags, vocab_size=1)
+    # What can be refused is refused before any text is read; the true vocabulary size comes later.
+    data_config, _, planned = component_configs(flags, vocab_size=1)
 
     import torch
 
     from nano_transformer.cli.report import announce, tell_story
     from nano_transformer.data.prepare import prepare_data
     from nano_transformer.model.transformer import TransformerLM
+    from nano_transformer.training.devices import choose_device
+    from nano_transformer.training.runs import check_output_dir
     from nano_transformer.training.trainer import Trainer
 
+    choose_device(planned.device)
+    if planned.output_dir is not None and planned.resume_from is None:
+        check_output_dir(planned.output_dir, overwrite=planned.overwrite)
     data = prepare_data(data_config, report=logger.info, progress=Progress())
     _, model_config, trainer_config = component_configs(flags, data.tokenizer.vocab_size)
     torch.manual_seed(trainer_config.seed)

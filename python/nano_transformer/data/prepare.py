@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from nano_transformer.data.config import DataConfig
 from nano_transformer.data.sources import (
@@ -19,7 +19,6 @@ from nano_transformer.data.token_cache import (
     open_token_cache,
 )
 from nano_transformer.data.tokenizer_choice import (
-    Progress,
     Report,
     derived_name,
     open_or_train_tokenizer,
@@ -27,6 +26,8 @@ from nano_transformer.data.tokenizer_choice import (
 )
 from nano_transformer.errors import ConfigError, DataError
 from nano_transformer.tokenization import Tokenizer
+from nano_transformer.tokenization.backend import Progress
+from nano_transformer.tokenization.streaming import EncodingErrors
 
 
 class PreparedData(NamedTuple):
@@ -48,7 +49,7 @@ def prepare_pretraining_data(
     special_tokens: Sequence[str] = (END_OF_TEXT,),
     vocab_size: int | None = None,
     held_out_share: float = 0.05,
-    encoding_errors: Literal["strict", "replace"] = "strict",
+    encoding_errors: EncodingErrors = "strict",
     data_dir: str | Path = "data",
     force_rebuild_cache: bool = False,
     report: Report | None = None,
@@ -122,7 +123,7 @@ def prepare_named_pretraining_data(
     vocab_path: str | Path | None = None,
     merges_path: str | Path | None = None,
     vocab_size: int | None = None,
-    encoding_errors: Literal["strict", "replace"] = "strict",
+    encoding_errors: EncodingErrors = "strict",
     data_dir: str | Path = "data",
     force_rebuild_cache: bool = False,
     report: Report | None = None,
@@ -202,7 +203,7 @@ def prepare_data(
 def open_text(
     text_path: Path,
     tokenizer: Tokenizer,
-    encoding_errors: Literal["strict", "replace"] = "strict",
+    encoding_errors: EncodingErrors = "strict",
     *,
     data_dir: Path = Path("data"),
     report: Report | None = None,

@@ -4,16 +4,17 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from nano_transformer.errors import ConfigError, DataError
 from nano_transformer.tokenization import Tokenizer, train_bpe
+from nano_transformer.tokenization.backend import Progress
+from nano_transformer.tokenization.streaming import EncodingErrors
 
 OWN_TEXT_VOCAB_SIZE = 4_096
 """Entries of a tokenizer for one's own text, when nothing else is asked for."""
 
 Report = Callable[[str], None]
-Progress = Callable[[str, int, int], None]
+"""Receives one sentence about each thing that is built."""
 
 
 def derived_name(text_path: Path) -> str:
@@ -35,7 +36,7 @@ def open_or_train_tokenizer(
     *,
     vocab_size: int | None,
     special_tokens: Sequence[str],
-    encoding_errors: Literal["strict", "replace"],
+    encoding_errors: EncodingErrors,
     report: Report | None,
     progress: Progress | None,
 ) -> Tokenizer:
@@ -81,7 +82,7 @@ def train_tokenizer(
     *,
     vocab_size: int,
     special_tokens: Sequence[str],
-    encoding_errors: Literal["strict", "replace"] = "strict",
+    encoding_errors: EncodingErrors = "strict",
     num_threads: int = 0,
     report: Report | None = None,
     progress: Progress | None = None,

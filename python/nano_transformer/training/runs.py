@@ -1,5 +1,6 @@
 """What a run folder holds, and how a model comes back from it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,28 @@ def configs_in(state: dict[str, Any]) -> tuple[ModelConfig, TrainerConfig, DataC
         from_plain(TrainerConfig, state["trainer_config"], where="trainer_config"),
         None if data is None else from_plain(DataConfig, data, where="data_config"),
     )
+
+
+def check_output_dir(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder for a new run that holds one already, or that cannot be written.
+
+    Nothing is made or changed, so that it can be asked before the text is prepared.
+
+    Raises:
+        CheckpointError: Naming the ways on.
+    """
+    if (folder / LATEST).exists() and not overwrite:
+        raise CheckpointError(
+            f"`{folder}` already holds a run; continue it with --resume-from {folder}, "
+            "replace it with --overwrite, or choose another --output-dir"
+        )
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        reason = "may not be written" if existing.is_dir() else "is no folder"
+        raise CheckpointError(
+            f"output folder `{folder}` cannot be written: `{existing}` {reason}; "
+            "choose another --output-dir"
+        )
 
 
 def find_checkpoint(path: Path, names: tuple[str, ...]) -> Path:

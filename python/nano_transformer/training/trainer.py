@@ -35,6 +35,7 @@ from nano_transformer.training.runs import (
     RUN_CONFIG,
     TRAINER_CONFIG,
     VOCAB,
+    check_output_dir,
     find_checkpoint,
 )
 from nano_transformer.training.schedule import learning_rate, peak_learning_rate
@@ -90,11 +91,8 @@ class Trainer:
         self.state = TrainingState()
         if config.resume_from is not None:
             self._resume(find_checkpoint(config.resume_from, (LATEST, BEST)))
-        elif not config.overwrite and (self.output_dir / LATEST).exists():
-            raise CheckpointError(
-                f"`{self.output_dir}` already holds a run; continue it with --resume-from "
-                f"{self.output_dir}, replace it with --overwrite, or choose another --output-dir"
-            )
+        else:
+            check_output_dir(self.output_dir, overwrite=config.overwrite)
 
     @property
     def step(self) -> int:
