@@ -106,6 +106,17 @@ def test_the_bare_commands_know_where_things_are(tmp_path):
     assert "bits per byte" in run(tmp_path, "eval.py", "--eval-iters=2").stdout
 
 
+def test_bare_train_bpe_takes_the_named_datasets_that_are_there(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/TinyStoriesV2-GPT4-train.txt").write_text(STORY * 20)
+    bare = run(tmp_path, "train_bpe.py")
+    assert "data/train-bpe-tinystories-vocab.json" in bare.stderr
+    assert "the text yields no more than these, of the 10,000 asked for" in bare.stderr
+    made = {path.name for path in (tmp_path / "data").iterdir()}
+    assert {"train-bpe-tinystories-vocab.json", "train-bpe-tinystories-merges.txt"} <= made
+    assert not any("demo" in name for name in made)
+
+
 def interrupted(folder: Path, number: int) -> int:
     flags = ["--train-text-path=text.txt", "--vocab-path=v.json", "--merges-path=m.txt", *SMALL]
     command = [sys.executable, SCRIPTS / "pretrain.py", *flags, "--max-iters=100000"]

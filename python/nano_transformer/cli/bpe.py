@@ -1,6 +1,7 @@
 """nanot-bpe: train a byte-level BPE tokenizer."""
 
 import dataclasses
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,7 +68,7 @@ def _dispatch(arguments: list[str]) -> None:
     commands = {"train": _train}
     usage = "nanot-bpe train [flags]; nanot-bpe train --help lists them"
     if not arguments or arguments[0] in ("-h", "--help"):
-        sys.stdout.write(f"usage: {usage}\n\n{TrainFlags.__doc__}\n")
+        sys.stdout.write(f"usage: {usage}\n\n{inspect.getdoc(TrainFlags)}\n")
     elif arguments[0] in commands:
         commands[arguments[0]](arguments[1:])
     else:
@@ -80,7 +81,7 @@ def _train(arguments: list[str]) -> None:
         flag_group(TrainFlags),
         arguments,
         prog="nanot-bpe train",
-        description=TrainFlags.__doc__ or "",
+        description=inspect.getdoc(TrainFlags) or "",
     )
     flags = TrainFlags(**values(parsed))
     if flags.input_path is None:
