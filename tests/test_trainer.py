@@ -198,6 +198,15 @@ def test_bits_per_byte_counts_text_only(data):
     assert found.bits_per_byte == pytest.approx(bits, rel=1e-6)
 
 
+def test_what_a_killed_writer_left_is_removed_by_the_next_run(data, tmp_path):
+    (tmp_path / "run").mkdir()
+    leftover = tmp_path / "run" / ".latest.pt.12345.partial"
+    leftover.write_bytes(b"half a checkpoint")
+    make_trainer(data, tmp_path / "run", max_iters=5).train()
+    assert not leftover.exists()
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
+
+
 def test_load_run_gives_back_the_model_and_its_tokenizer(data, tmp_path):
     trainer = make_trainer(data, tmp_path / "run")
     trainer.train()

@@ -43,6 +43,12 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.partial")
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed writers of `path` left behind; no other may be running."""
+    for leftover in path.parent.glob(f".{path.name}.*.partial"):
+        leftover.unlink(missing_ok=True)
+
+
 def commit(partial: Path, path: Path) -> None:
     """Rename a finished temporary file over `path` and make the rename durable."""
     partial.replace(path)

@@ -227,7 +227,8 @@ def _write(
 ) -> None:
     """Write a whole cache; the caller holds its lock."""
     paths = CachePaths.of(cache_path)
-    _sweep_leftovers(paths)
+    for path in paths:
+        files.remove_leftovers(path)  # the lock was free, so no other build is running
     tokens, documents = files.partial_path(paths.tokens), files.partial_path(paths.documents)
     try:
         num_tokens, num_documents = tokenizer.write_token_arrays(
@@ -298,13 +299,6 @@ def _no_documents(wanted: _Wanted) -> str:
         f"no document of {names} is {side} with `held_out_share` {share}; choose another share, or "
         "give a text of more documents"
     )
-
-
-def _sweep_leftovers(paths: CachePaths) -> None:
-    """Remove temporary files of killed builds; their lock was free, so none is running."""
-    for path in paths:
-        for leftover in path.parent.glob(f".{path.name}.*.partial"):
-            leftover.unlink(missing_ok=True)
 
 
 def _sync_file(path: Path) -> None:

@@ -8,8 +8,11 @@ from torch import Tensor
 
 from nano_transformer.data.batches import IGNORED
 
-_ROWS = 128
+_ROWS_ON_CPU = 128
 """Rows of logits worked on together, so that what is computed of them stays in the processor's cache."""
+
+_ROWS_ELSEWHERE = 4096
+"""An accelerator wants few large pieces of work."""
 
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
@@ -41,7 +44,7 @@ class _CrossEntropy(torch.autograd.Function):
         dtype = torch.promote_types(logits.dtype, torch.float32)
         normalizers = torch.empty(targets.shape, dtype=dtype, device=logits.device)  # [N]
         losses = torch.empty_like(normalizers)  # [N]
-        for rows in _chunks(len(targets)):
+        for rows in _chunks(logits):
             scores = logits[rows].to(dtype)  # [rows,V]
             normalizers[rows] = scores.logsumexp(dim=-1)
             losses[rows] = normalizers[rows] - scores.gather(1, targets[rows, None])[:, 0]
@@ -53,7 +56,7 @@ class _CrossEntropy(torch.autograd.Function):
         logits, targets, counted, normalizers = ctx.saved_tensors
         weights = gradients[0] * counted  # [N]
         gradient = torch.empty_like(logits)
-        for rows in _chunks(len(targets)):
+        for rows in _chunks(logits):
             part = (logits[rows].to(normalizers.dtype) - normalizers[rows, None]).exp_()
             part.mul_(weights[rows, None])
             part.scatter_add_(1, targets[rows, None], -weights[rows, None])
@@ -61,5 +64,6 @@ class _CrossEntropy(torch.autograd.Function):
         return gradient, None
 
 
-def _chunks(num_rows: int) -> list[slice]:
-    return [slice(first, first + _ROWS) for first in range(0, num_rows, _ROWS)]
+def _chunks(logits: Tensor) -> list[slice]:
+    step = _ROWS_ON_CPU if logits.device.type == "cpu" else _ROWS_ELSEWHERE
+    return [slice(first, first + step) for first in range(0, len(logits), step)]

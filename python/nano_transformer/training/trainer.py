@@ -20,7 +20,7 @@ from nano_transformer.data.config import DataConfig
 from nano_transformer.data.token_cache import TokenDataset
 from nano_transformer.errors import CheckpointError, ConfigError, NanoTransformerError
 from nano_transformer.evaluation.losses import Evaluation, evaluate
-from nano_transformer.files import write_json_atomically
+from nano_transformer.files import remove_leftovers, write_json_atomically
 from nano_transformer.model.transformer import TransformerLM
 from nano_transformer.tokenization import Tokenizer
 from nano_transformer.training.config import TrainerConfig
@@ -238,6 +238,8 @@ class Trainer:
             write_json_atomically(folder / RUN_CONFIG, self._run_config())
             write_json_atomically(folder / TRAINER_CONFIG, to_plain(self.config))
             self.tokenizer.save(folder / VOCAB, folder / MERGES)
+            for name in (LATEST, BEST, METRICS):
+                remove_leftovers(folder / name)
             if self.config.resume_from is None:
                 for name in (LATEST, BEST):
                     (folder / name).unlink(missing_ok=True)
