@@ -103,6 +103,11 @@ def test_a_whole_evaluation_counts_every_target_once(num_tokens, context, batch_
     assert sorted(targets) == list(range(1, num_tokens))
 
 
+def test_a_text_shorter_than_a_row_is_evaluated_all_the_same():
+    (batch,) = evaluation_batches(stream(5), 10, 2, 3)
+    assert batch.targets.tolist() == [[1, 2, 3, 4]]
+
+
 def test_a_short_evaluation_is_spread_over_the_text_and_always_the_same():
     runs = [
         [batch.inputs[:, 0].tolist() for batch in evaluation_batches(stream(1001), 10, 2, 3)]

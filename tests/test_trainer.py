@@ -100,6 +100,18 @@ def test_resume_gives_the_same_losses_and_weights_as_an_unbroken_run(data, tmp_p
     assert_same(weights(broken), weights(whole))
 
 
+def test_a_run_resumed_into_another_folder_leaves_the_first_as_it_was(data, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    make_trainer(data, first, max_iters=8).train()
+    before = {path.name: path.read_bytes() for path in first.iterdir()}
+    make_trainer(data, second, resume_from=first, max_iters=12).train()
+    assert {path.name: path.read_bytes() for path in first.iterdir()} == before
+    assert [row["step"] for row in history(second) if "loss" in row] == list(range(1, 13))
+    assert load_run(second).step in (8, 12)
+    with pytest.raises(CheckpointError, match="already holds a run"):
+        make_trainer(data, second, resume_from=first)
+
+
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(data, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         make_trainer(data, tmp_path / name, seed=seed).train()
@@ -347,7 +359,7 @@ def test_metrics_hold_null_for_what_is_not_finite_and_drop_what_was_not_finished
     with path.open("a") as file:
         file.write('{"step": 4, "lo')
     assert [row["loss"] for row in read_metrics(path)] == [1.0, None, 1.0]
-    MetricsFile(path, keep_through_step=2).append({"step": 3, "loss": 9.0})
+    MetricsFile(path, continued=path, keep_through_step=2).append({"step": 3, "loss": 9.0})
     assert [row["loss"] for row in read_metrics(path)] == [1.0, None, 9.0]
 
 

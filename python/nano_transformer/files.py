@@ -33,8 +33,9 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     except BaseException as error:
         partial.unlink(missing_ok=True)
         # torch.save hides the operating system's reason (a full disk, say) behind its own RuntimeError.
-        if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
-            raise error.__context__ from None
+        reason = error.__context__
+        if isinstance(error, RuntimeError) and isinstance(reason, OSError):
+            raise OSError(reason.errno, reason.strerror, str(path)) from None
         raise
 
 

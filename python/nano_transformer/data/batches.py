@@ -116,7 +116,8 @@ def evaluation_batches(
 ) -> Iterator[Batch]:
     """Yield the same batches at every call: rows without overlap, spread evenly over the dataset.
 
-    With `max_batches=None` every target of the dataset comes once, a short last row included.
+    With `max_batches=None` every target of the dataset comes once, a short last row included; a
+    dataset shorter than one row is that short row in any case.
     """
     num_targets = len(dataset) - 1
     num_rows = num_targets // context_length
@@ -126,5 +127,5 @@ def evaluation_batches(
     for first in range(0, len(rows), batch_size):
         yield gather(dataset, rows[first : first + batch_size] * context_length, context_length)
     rest = num_targets % context_length
-    if max_batches is None and rest:
+    if rest and (max_batches is None or num_rows == 0):
         yield gather(dataset, np.array([num_rows * context_length]), rest)

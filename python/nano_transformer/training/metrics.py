@@ -12,15 +12,17 @@ from nano_transformer.files import write_text_atomically
 class MetricsFile:
     """Appends rows; on resume the rows past the checkpoint's step are dropped first."""
 
-    def __init__(self, path: Path, *, keep_through_step: int | None = None) -> None:
-        """Open `path`, keeping its rows up to `keep_through_step`, or none of them."""
+    def __init__(
+        self, path: Path, *, continued: Path | None = None, keep_through_step: int = 0
+    ) -> None:
+        """Begin `path` with the rows of the file `continued` up to a step, or empty."""
         self.path = path
         kept: list[str] = []
-        if keep_through_step is not None and path.exists():
+        if continued is not None and continued.exists():
             # A kill can leave half a line at the end; it lies past the checkpoint anyway.
             kept = [
                 line + "\n"
-                for line in path.read_text().splitlines()
+                for line in continued.read_text().splitlines()
                 if (row := _parsed(line)) is not None and row["step"] <= keep_through_step
             ]
         write_text_atomically(path, "".join(kept))

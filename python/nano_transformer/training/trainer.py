@@ -89,10 +89,14 @@ class Trainer:
         assert config.output_dir is not None, "resolve() derives output_dir"
         self.output_dir = config.output_dir
         self.state = TrainingState()
+        self.resumed_run: Path | None = None
         if config.resume_from is not None:
-            self._resume(find_checkpoint(config.resume_from, (LATEST, BEST)))
-        else:
+            checkpoint = find_checkpoint(config.resume_from, (LATEST, BEST))
+            self.resumed_run = checkpoint.parent
+            self._resume(checkpoint)
+        if not self._continues_in_place():
             check_output_dir(self.output_dir, overwrite=config.overwrite)
+            self.state.best_valid_loss = float("inf")  # this folder has no best.pt yet
 
     @property
     def step(self) -> int:
@@ -179,8 +183,8 @@ class Trainer:
         if not result.is_finite:
             raise NanoTransformerError(
                 f"training diverged at step {self.step + 1}: loss {result.loss}, gradient norm "
-                f"{result.grad_norm}; the last checkpoint in `{self.output_dir}` is good, "
-                "start again with a smaller --learning-rate"
+                f"{result.grad_norm}; nothing was saved of it, start again with a smaller "
+                "--learning-rate"
             )
         self.state.step, self.state.position = self.step + 1, after
         return result
@@ -240,16 +244,22 @@ class Trainer:
             self.tokenizer.save(folder / VOCAB, folder / MERGES)
             for name in (LATEST, BEST, METRICS):
                 remove_leftovers(folder / name)
-            if self.config.resume_from is None:
+            if not self._continues_in_place():
                 for name in (LATEST, BEST):
                     (folder / name).unlink(missing_ok=True)
-                return MetricsFile(folder / METRICS)
-            return MetricsFile(folder / METRICS, keep_through_step=self.step)
+            continued = self.resumed_run and self.resumed_run / METRICS
+            return MetricsFile(folder / METRICS, continued=continued, keep_through_step=self.step)
         except OSError as error:
             raise CheckpointError(
                 f"output folder `{folder}` cannot be written ({error.strerror or error}); "
                 "choose another --output-dir"
             ) from None
+
+    def _continues_in_place(self) -> bool:
+        """Say whether the run goes on in the folder that it was resumed from."""
+        return self.resumed_run is not None and self.resumed_run.resolve() == (
+            self.output_dir.resolve()
+        )
 
     def _run_config(self) -> dict[str, Any]:
         return {
