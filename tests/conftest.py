@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from hypothesis import settings
 
-from nano_transformer.tokenization.backend import native_module
+from nano_transformer.tokenization.backend_choice import native_module
 
 settings.register_profile("dev", max_examples=60, deadline=None)
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, print_blob=True)

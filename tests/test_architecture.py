@@ -92,6 +92,20 @@ def test_imports_go_one_way(path):
     assert reached <= ALLOWED[part], f"`{part}` may import only {sorted(ALLOWED[part])}"
 
 
+def test_no_modules_import_each_other_in_a_circle():
+    modules = {module_name(path) for path in module_files() if path.name != "__init__.py"}
+
+    def module_of(name: str) -> str:
+        return name if name in modules else name.rpartition(".")[0]
+
+    graph = {
+        module_name(path): {module_of(name) for name in imported_modules(path)} & modules
+        for path in module_files()
+        if path.name != "__init__.py"  # these only name what their modules offer
+    }
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(modules)
+
+
 def test_every_part_has_a_place_in_the_table():
     entries = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in module_files()}
     assert entries - {"__init__"} <= set(ALLOWED)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nano_transformer.errors import ConfigError, TokenizerError
 from nano_transformer.tokenization import Tokenizer
-from nano_transformer.tokenization.backend import native_module
+from nano_transformer.tokenization.backend_choice import native_module
 from nano_transformer.tokenization.formats import byte_to_character, read_merges, read_vocab
 from nano_transformer.tokenization.reference import split_into_pre_tokens
 from nano_transformer.tokenization.streaming import decode_blocks, separable_chunks

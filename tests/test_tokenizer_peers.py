@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_transformer.tokenization import Tokenizer, formats
-from nano_transformer.tokenization.backend import native_module
+from nano_transformer.tokenization.backend_choice import native_module
 from nano_transformer.tokenization.reference import split_into_pre_tokens
 from text_strategies import small_tokenizer, texts
 

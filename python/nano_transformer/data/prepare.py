@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nano_transformer.data.config import DataConfig
 from nano_transformer.data.sources import (
@@ -173,30 +173,23 @@ def prepare_data(
     config: DataConfig, *, report: Report | None = None, progress: Progress | None = None
 ) -> PreparedData:
     """Prepare what a `DataConfig` describes; arguments and errors as above."""
+    shared: dict[str, Any] = {
+        "vocab_path": config.vocab_path,
+        "merges_path": config.merges_path,
+        "vocab_size": config.vocab_size,
+        "encoding_errors": config.encoding_errors,
+        "data_dir": config.data_dir,
+        "force_rebuild_cache": config.force_rebuild_cache,
+        "report": report,
+        "progress": progress,
+    }
     if config.train_text_path is None:
-        return prepare_named_pretraining_data(
-            config.dataset,
-            vocab_path=config.vocab_path,
-            merges_path=config.merges_path,
-            vocab_size=config.vocab_size,
-            encoding_errors=config.encoding_errors,
-            data_dir=config.data_dir,
-            force_rebuild_cache=config.force_rebuild_cache,
-            report=report,
-            progress=progress,
-        )
+        return prepare_named_pretraining_data(config.dataset, **shared)
     return prepare_pretraining_data(
         config.train_text_path,
         config.valid_text_path,
-        config.vocab_path,
-        config.merges_path,
-        vocab_size=config.vocab_size,
         held_out_share=config.held_out_share,
-        encoding_errors=config.encoding_errors,
-        data_dir=config.data_dir,
-        force_rebuild_cache=config.force_rebuild_cache,
-        report=report,
-        progress=progress,
+        **shared,
     )
 
 

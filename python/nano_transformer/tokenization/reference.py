@@ -12,6 +12,7 @@ from nano_transformer.tokenization.pre_tokens import (
     split_into_pre_tokens,
     text_to_bytes,
 )
+from nano_transformer.tokenization.token_arrays import TokenArraysWriter
 
 __all__ = ["ReferenceBackend", "split_into_pre_tokens"]
 
@@ -127,8 +128,6 @@ class ReferenceBackend:
         progress: Progress | None,
     ) -> tuple[int, int]:
         """Encode the documents of byte spans of files into two .npy files."""
-        from nano_transformer.tokenization.token_arrays import TokenArraysWriter
-
         writer = TokenArraysWriter(
             encode=lambda text: self.encode(text, True),
             special_tokens=tuple(self._special_ids),

@@ -12,12 +12,8 @@ import numpy.typing as npt
 
 from nano_transformer.errors import TokenizerError
 from nano_transformer.tokenization import formats
-from nano_transformer.tokenization.backend import (
-    BackendKind,
-    Progress,
-    Span,
-    create_backend,
-)
+from nano_transformer.tokenization.backend import BackendKind, Progress, Span
+from nano_transformer.tokenization.backend_choice import create_backend
 from nano_transformer.tokenization.pre_tokens import PATTERN_NAME, text_to_bytes
 from nano_transformer.tokenization.streaming import (
     EncodingErrors,

@@ -5,7 +5,8 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from nano_transformer.errors import ConfigError, DataError
-from nano_transformer.tokenization.backend import BackendKind, Progress, require_module
+from nano_transformer.tokenization.backend import BackendKind, Progress
+from nano_transformer.tokenization.backend_choice import require_module
 from nano_transformer.tokenization.reference_training import learn_merges_from
 from nano_transformer.tokenization.streaming import EncodingErrors
 from nano_transformer.tokenization.vocabulary import text_bytes

@@ -12,7 +12,6 @@ from nano_transformer.config_io import to_plain
 from nano_transformer.data.batches import (
     Batch,
     EpochOrder,
-    check_length,
     evaluation_batches,
     gather,
 )
@@ -22,9 +21,9 @@ from nano_transformer.errors import CheckpointError, ConfigError, NanoTransforme
 from nano_transformer.evaluation.losses import Evaluation, evaluate
 from nano_transformer.files import remove_leftovers, write_json_atomically
 from nano_transformer.model.transformer import TransformerLM
-from nano_transformer.tokenization import Tokenizer
 from nano_transformer.training.config import TrainerConfig
 from nano_transformer.training.devices import autocast, choose_device, choose_dtype
+from nano_transformer.training.fit import check_fit
 from nano_transformer.training.metrics import MetricsFile
 from nano_transformer.training.optimizers import create_optimizer
 from nano_transformer.training.runs import (
@@ -78,7 +77,7 @@ class Trainer:
         """
         config = config.resolve()
         self.config, self.data_config = config, data_config
-        self.tokenizer = _check_sizes(model, train_dataset, valid_dataset, config)
+        self.tokenizer = check_fit(model, train_dataset, valid_dataset, config)
         self.device = choose_device(config.device)
         self.dtype = choose_dtype(config.dtype, self.device)
         self.model = model.to(self.device)
@@ -313,39 +312,6 @@ class Trainer:
                 f"`max_iters` {self.config.max_iters} lies before step {self.state.step} of "
                 f"`{path}`; give more than {self.state.step}"
             )
-
-
-def _check_sizes(
-    model: TransformerLM,
-    train_dataset: TokenDataset,
-    valid_dataset: TokenDataset,
-    config: TrainerConfig,
-) -> Tokenizer:
-    """Refuse a model, datasets and configuration that do not fit; return the datasets' tokenizer."""
-    if config.context_length > model.config.context_length:
-        raise ConfigError(
-            f"the trainer's `context_length` {config.context_length} exceeds the model's "
-            f"{model.config.context_length}; make the model's at least as long"
-        )
-    check_length(train_dataset, config.context_length, "training")
-    check_length(valid_dataset, 1, "validation")
-    tokenizer = train_dataset.tokenizer
-    if tokenizer is None:
-        raise ConfigError(
-            "the training data carries no tokenizer; open it with open_token_cache(path, tokenizer=...)"
-        )
-    if train_dataset.tokenizer_digest != valid_dataset.tokenizer_digest:
-        raise ConfigError(
-            "training and validation data were encoded by different tokenizers; "
-            "prepare both with one"
-        )
-    needed = tokenizer.vocab_size
-    if needed > model.config.vocab_size:
-        raise ConfigError(
-            f"the model's `vocab_size` {model.config.vocab_size} is smaller than the tokenizer's "
-            f"{needed}; build the model with vocab_size={needed}"
-        )
-    return tokenizer
 
 
 def _log_line(
