@@ -53,7 +53,7 @@ class TrainerConfig:
     """Micro-steps whose gradients make one optimizer step."""
     context_length: int = 128
     """Tokens per row; at most the model's own context length."""
-    max_iters: int = 600
+    max_iters: int = 800
     """Optimizer steps of the whole run."""
     grad_clip: float = 1.0
     """Largest norm of the gradient; 0 leaves it as it is."""
