@@ -420,6 +420,18 @@ def test_a_torn_or_foreign_cache_is_refused_and_then_replaced(reopened, name, da
     assert len(reopened.events) == 1
 
 
+def test_a_dataset_carries_the_tokenizer_it_was_made_with_and_refuses_another(tmp_path):
+    tokenizer, path = small_tokenizer("python"), tmp_path / "x.npy"
+    built = build_token_cache(tokenizer, [whole(write_stories(tmp_path))], path)
+    opened = open_token_cache(path, tokenizer=tokenizer)
+    assert built.tokenizer == opened.tokenizer == tokenizer
+    assert built.digest == opened.digest == open_token_cache(path).digest
+    assert open_token_cache(path).tokenizer is None
+    other = Tokenizer(tokenizer.vocab, tokenizer.merges[:-1], tokenizer.special_tokens)
+    with pytest.raises(DataError, match="made with another tokenizer"):
+        open_token_cache(path, tokenizer=other)
+
+
 def test_verifying_finds_one_flipped_bit(reopened):
     data = bytearray(reopened.cache_path.read_bytes())
     data[-1] ^= 0x10

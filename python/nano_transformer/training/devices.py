@@ -36,7 +36,9 @@ def choose_dtype(name: Literal["auto", "float32", "bfloat16"], device: torch.dev
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        native = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+        # Private to torch, so asked for with care; where it is gone, float32 is the safe answer.
+        cpu_has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        native = device.type == "cpu" and cpu_has_bfloat16()
     return torch.bfloat16 if native else torch.float32
 
 
