@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from nano_transformer import ModelConfig, Trainer, TrainerConfig, TransformerLM, load_run
+from nano_transformer.cli import pretrain
 from nano_transformer.data.batches import Batch
 from nano_transformer.data.prepare import prepare_pretraining_data
 from nano_transformer.errors import CheckpointError, ConfigError, DataError, NanoTransformerError
@@ -315,6 +316,12 @@ def test_another_tokenizer_beside_a_checkpoint_is_refused(data, tmp_path):
     (tmp_path / "run" / "vocab.json").write_text(json.dumps(vocab | swapped))
     with pytest.raises(CheckpointError, match="another tokenizer"):
         load_run(tmp_path / "run")
+
+
+def test_the_command_does_not_guess_the_text_of_a_run_made_through_the_library(data, tmp_path):
+    make_trainer(data, tmp_path / "run", max_iters=5).train()
+    with pytest.raises(ConfigError, match="trained through the library"):
+        pretrain.parse_flags(["--resume-from", str(tmp_path / "run")])
 
 
 def test_sizes_that_contradict_each_other_are_refused(data, tmp_path):

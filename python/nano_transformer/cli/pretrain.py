@@ -69,11 +69,16 @@ def _saved_flags(resume_from: Path) -> Any:
 
     path = find_checkpoint(resume_from, (LATEST, BEST))
     model, trainer, data = configs_in(load_checkpoint(path))
+    if data is None:
+        raise ConfigError(
+            f"`{path}` was trained through the library, which does not note where its text is; "
+            "resume it with `Trainer` and TrainerConfig(resume_from=...)"
+        )
     trainer = dataclasses.replace(
         trainer, output_dir=path.parent, resume_from=resume_from, overwrite=False
     )
     configs = {
-        "data": data or DataConfig(),
+        "data": data,
         "model": model,
         "optimizer": trainer.optimizer,
         "trainer": trainer,
