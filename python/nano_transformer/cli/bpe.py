@@ -10,7 +10,7 @@ from typing import Any, Literal
 from nano_transformer.cli.console import Progress, logger, run_command
 from nano_transformer.cli.flags import flag_group, parse, values
 from nano_transformer.config_io import did_you_mean
-from nano_transformer.data.sources import END_OF_TEXT, NAMED_DATASETS, named_text_paths
+from nano_transformer.data.sources import NAMED_DATASETS, named_text_paths
 from nano_transformer.data.tokenizer_choice import (
     OWN_TEXT_VOCAB_SIZE,
     derived_name,
@@ -18,6 +18,7 @@ from nano_transformer.data.tokenizer_choice import (
     train_tokenizer,
 )
 from nano_transformer.errors import ConfigError, DataError
+from nano_transformer.tokenization.tokenizer import END_OF_TEXT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

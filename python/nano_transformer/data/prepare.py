@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from nano_transformer.data.config import DataConfig
 from nano_transformer.data.sources import (
-    END_OF_TEXT,
     NAMED_DATASETS,
     TextPart,
     hold_out,
@@ -28,6 +27,7 @@ from nano_transformer.errors import ConfigError, DataError
 from nano_transformer.tokenization import Tokenizer
 from nano_transformer.tokenization.backend import Progress
 from nano_transformer.tokenization.streaming import EncodingErrors
+from nano_transformer.tokenization.tokenizer import END_OF_TEXT
 
 
 class PreparedData(NamedTuple):

@@ -11,8 +11,9 @@ from nano_transformer.data.demo_corpus import (
     write_demo_corpus,
 )
 from nano_transformer.errors import DataError
+from nano_transformer.tokenization.tokenizer import END_OF_TEXT
+from nano_transformer.tokenization.training import check_text_file
 
-END_OF_TEXT = "<|endoftext|>"
 _HUB = "https://huggingface.co/datasets"
 _MIN_DOCUMENTS_TO_DRAW = 200
 """With fewer documents a 5 % draw could come out empty, so the end of the text is held out instead."""
@@ -110,7 +111,7 @@ def whole(path: Path) -> TextPart:
     Raises:
         DataError: When the file is missing, a folder, or empty.
     """
-    return TextPart([(path, 0, _size(path))])
+    return TextPart([(path, 0, check_text_file(path))])
 
 
 def hold_out(path: Path, share: float) -> tuple[TextPart, TextPart]:
@@ -123,7 +124,7 @@ def hold_out(path: Path, share: float) -> tuple[TextPart, TextPart]:
     Raises:
         DataError: When the file is missing, a folder, empty, or too short to be divided.
     """
-    size = _size(path)
+    size = check_text_file(path)
     if _has_documents(path, _MIN_DOCUMENTS_TO_DRAW):
         spans = [(path, 0, size)]
         return TextPart(spans, share), TextPart(spans, share, keep_held_out=True)
@@ -134,17 +135,6 @@ def hold_out(path: Path, share: float) -> tuple[TextPart, TextPart]:
             "validation; give a longer text, or a validation text of its own"
         )
     return TextPart([(path, 0, cut)]), TextPart([(path, cut, size)])
-
-
-def _size(path: Path) -> int:
-    if not path.exists():
-        raise DataError(f"text file `{path}` does not exist; check the path")
-    if path.is_dir():
-        raise DataError(f"`{path}` is a folder; a text file is needed")
-    size = path.stat().st_size
-    if size == 0:
-        raise DataError(f"text file `{path}` is empty; a text is needed")
-    return size
 
 
 def _has_documents(path: Path, enough: int) -> bool:

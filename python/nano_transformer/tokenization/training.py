@@ -106,8 +106,8 @@ def check_text_file(path: Path) -> int:
     if path.is_dir():
         raise DataError(f"`{path}` is a folder; give a text file")
     if not path.exists():
-        raise DataError(f"`{path}` does not exist; check the path of the text file")
+        raise DataError(f"text file `{path}` does not exist; check the path")
     size = path.stat().st_size
     if size == 0:
-        raise DataError(f"`{path}` is empty; give a file with text")
+        raise DataError(f"text file `{path}` is empty; a text is needed")
     return size
