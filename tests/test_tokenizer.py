@@ -37,8 +37,8 @@ def naive_merge(piece: bytes, tokenizer: Tokenizer) -> list[int]:
 
 def split(backend: str, text: bytes) -> list[bytes]:
     if backend == "python":
-        return split_into_pre_tokens(text)
-    return native_module().split_into_pre_tokens(text)
+        return split_into_pre_tokens(text, "gpt2")
+    return native_module().split_into_pre_tokens(text, "gpt2")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_chunks_cut_at_sure_borders_encode_to_the_ids_of_the_whole(text, chunk_s
     characters = decode_blocks(blocks, "surrogateescape")
     chunks = [
         chunk.encode("utf-8", "surrogateescape")
-        for chunk in separable_chunks(characters, tuple(SPECIAL_TOKENS), chunk_size)
+        for chunk in separable_chunks(characters, tuple(SPECIAL_TOKENS), chunk_size, "gpt2")
     ]
     assert b"".join(chunks) == text
     assert [i for chunk in chunks for i in tokenizer.encode(chunk)] == tokenizer.encode(text)

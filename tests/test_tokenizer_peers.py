@@ -23,8 +23,8 @@ SLICE_BYTES = 300_000
 
 def split(backend: str, text: str) -> list[bytes]:
     if backend == "python":
-        return split_into_pre_tokens(text.encode())
-    return native_module().split_into_pre_tokens(text.encode())
+        return split_into_pre_tokens(text.encode(), "gpt2")
+    return native_module().split_into_pre_tokens(text.encode(), "gpt2")
 
 
 @cache

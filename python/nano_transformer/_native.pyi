@@ -8,13 +8,14 @@ __all__ = ["UNICODE_VERSION", "split_into_pre_tokens", "train_bpe", "BpeEncoder"
 UNICODE_VERSION: str
 """Unicode version of the character-class table compiled into the extension."""
 
-def split_into_pre_tokens(text: bytes) -> list[bytes]:
-    """Cut `text` where GPT-2's pattern does; the pieces joined are `text` again."""
+def split_into_pre_tokens(text: bytes, pattern: str) -> list[bytes]:
+    """Cut `text` where `pattern` does; the pieces joined are `text` again."""
 
 def train_bpe(
     sources: Sequence[str] | Sequence[bytes],
     num_merges: int,
     special_tokens: Sequence[bytes],
+    pattern: str,
     replace_invalid_utf8: bool,
     num_threads: int,
     progress: Callable[[str, int, int], None] | None,
@@ -30,6 +31,7 @@ class BpeEncoder:
         vocab: Sequence[tuple[int, bytes]],
         merges: Sequence[tuple[bytes, bytes]],
         special_tokens: Sequence[tuple[bytes, int]],
+        pattern: str,
     ) -> BpeEncoder: ...
     def encode(self, text: bytes, with_special_tokens: bool) -> list[int]: ...
     def decode(self, token_ids: Sequence[int]) -> bytes: ...

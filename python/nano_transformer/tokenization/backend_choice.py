@@ -17,6 +17,7 @@ def create_backend(
     vocab: Mapping[int, bytes],
     merges: Sequence[tuple[bytes, bytes]],
     special_tokens: Mapping[bytes, int],
+    pattern: str,
 ) -> TokenizerBackend:
     """Build the backend that `kind` names, over a vocabulary that has been checked.
 
@@ -25,11 +26,12 @@ def create_backend(
         vocab: Bytes of every id, special tokens included.
         merges: Pairs of byte strings in the order learnt.
         special_tokens: Id of each special token's bytes.
+        pattern: The pre-token pattern, which has been checked.
     """
     module = require_module(kind)
     if module is None:
-        return ReferenceBackend(vocab, merges, special_tokens)
-    return NativeBackend(module, vocab, merges, special_tokens)
+        return ReferenceBackend(vocab, merges, special_tokens, pattern)
+    return NativeBackend(module, vocab, merges, special_tokens, pattern)
 
 
 def require_module(kind: BackendKind) -> ModuleType | None:

@@ -15,8 +15,11 @@ class NativeBackend:
         vocab: Mapping[int, bytes],
         merges: Sequence[tuple[bytes, bytes]],
         special_tokens: Mapping[bytes, int],
+        pattern: str,
     ) -> None:
-        encoder = module.BpeEncoder(list(vocab.items()), merges, list(special_tokens.items()))
+        encoder = module.BpeEncoder(
+            list(vocab.items()), merges, list(special_tokens.items()), pattern
+        )
         self.encode = encoder.encode
         self.decode = encoder.decode
         self.write_token_arrays = encoder.write_token_arrays

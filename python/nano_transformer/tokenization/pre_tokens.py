@@ -1,12 +1,30 @@
 """Where GPT-2's pattern cuts a text, and where a text may be cut without changing that."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
+from nano_transformer.errors import TokenizerError
 from nano_transformer.tokenization.unicode_classes import LETTERS, NUMBERS, WHITE_SPACE
 
-PATTERN_NAME = "gpt2"
+DEFAULT_PATTERN = "gpt2"
+PATTERN_NAMES = ("gpt2",)
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse what is no pattern.
+
+    Raises:
+        TokenizerError: When it is unknown.
+    """
+    if pattern not in PATTERN_NAMES:
+        raise TokenizerError(f"pattern `{pattern}` is unknown; use {', '.join(PATTERN_NAMES)}")
+
+
+def pre_token_splitter(pattern: str) -> Callable[[str], list[str]]:
+    """Return a function that cuts a text, made by `bytes_to_text`, into its pre-tokens."""
+    check_pattern(pattern)
+    return pre_token_pattern().findall
 
 
 def bytes_to_text(data: bytes) -> str:
@@ -63,9 +81,9 @@ def special_token_pattern(special_tokens: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
 
-def split_into_pre_tokens(text: bytes) -> list[bytes]:
-    """Cut `text` where GPT-2's pattern does; the pieces joined are `text` again."""
-    return [text_to_bytes(piece) for piece in pre_token_pattern().findall(bytes_to_text(text))]
+def split_into_pre_tokens(text: bytes, pattern: str = DEFAULT_PATTERN) -> list[bytes]:
+    """Cut `text` where `pattern` does; the pieces joined are `text` again."""
+    return [text_to_bytes(piece) for piece in pre_token_splitter(pattern)(bytes_to_text(text))]
 
 
 def _class_body(ranges: Iterable[tuple[int, int]]) -> str:

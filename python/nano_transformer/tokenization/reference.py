@@ -7,7 +7,7 @@ from nano_transformer.errors import TokenizerError
 from nano_transformer.tokenization.backend import Progress, Span
 from nano_transformer.tokenization.pre_tokens import (
     bytes_to_text,
-    pre_token_pattern,
+    pre_token_splitter,
     special_token_pattern,
     split_into_pre_tokens,
     text_to_bytes,
@@ -30,7 +30,10 @@ class ReferenceBackend:
         vocab: Mapping[int, bytes],
         merges: Sequence[tuple[bytes, bytes]],
         special_tokens: Mapping[bytes, int],
+        pattern: str,
     ) -> None:
+        self._pattern = pattern
+        self._split = pre_token_splitter(pattern)
         ids = {token: token_id for token_id, token in vocab.items()}
         self._byte_ids = [ids[bytes([byte])] for byte in range(256)]
         self._merges = {
@@ -59,7 +62,7 @@ class ReferenceBackend:
 
     def _encode_ordinary(self, text: str, token_ids: list[int]) -> None:
         """Append the ids of a text without special tokens; most words come from the cache."""
-        for piece in pre_token_pattern().findall(text):
+        for piece in self._split(text):
             piece_ids = self._cache.get(piece)
             if piece_ids is None:
                 piece_ids = self._merge(text_to_bytes(piece))
@@ -131,6 +134,7 @@ class ReferenceBackend:
         writer = TokenArraysWriter(
             encode=lambda text: self.encode(text, True),
             special_tokens=tuple(self._special_ids),
+            pattern=self._pattern,
             largest_id=max(self._bytes_of_id),
             delimiter=delimiter,
             delimiter_id=None if delimiter is None else self._special_ids[delimiter.decode()],

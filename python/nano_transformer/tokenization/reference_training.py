@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nano_transformer.tokenization.backend import Progress
-from nano_transformer.tokenization.pre_tokens import pre_token_pattern, special_token_pattern
+from nano_transformer.tokenization.pre_tokens import pre_token_splitter, special_token_pattern
 from nano_transformer.tokenization.streaming import (
     EncodingErrors,
     decode_blocks,
@@ -24,18 +24,20 @@ def learn_merges_from(
     sources: Sequence[str | bytes],
     num_merges: int,
     special_tokens: Sequence[bytes],
+    pattern: str,
     errors: EncodingErrors,
     progress: Progress | None,
 ) -> list[tuple[bytes, bytes]]:
     """Learn up to `num_merges` merges from files (str paths) or from texts (bytes)."""
     specials = tuple(token.decode() for token in special_tokens)
-    words = count_pre_tokens(sources, specials, errors, progress)
+    words = count_pre_tokens(sources, specials, pattern, errors, progress)
     return learn_merges(words, num_merges, progress)
 
 
 def count_pre_tokens(
     sources: Sequence[str | bytes],
     special_tokens: tuple[str, ...],
+    pattern: str,
     errors: EncodingErrors,
     progress: Progress | None,
 ) -> Counter[str]:
@@ -47,6 +49,7 @@ def count_pre_tokens(
     sizes = [len(s) if isinstance(s, bytes) else Path(s).stat().st_size for s in sources]
     report = throttled(progress, "counting", sum(sizes))
     specials = special_token_pattern(special_tokens)
+    split = pre_token_splitter(pattern)
     counts: Counter[str] = Counter()
     done = 0
 
@@ -60,9 +63,9 @@ def count_pre_tokens(
     for number, source in enumerate(sources, start=1):
         name = f"text number {number}" if isinstance(source, bytes) else f"`{source}`"
         characters = decode_blocks(watched(_blocks(source)), errors, name=name)
-        for chunk in separable_chunks(characters, special_tokens, BLOCK_BYTES):
+        for chunk in separable_chunks(characters, special_tokens, BLOCK_BYTES, pattern):
             for stretch in specials.split(chunk):
-                counts.update(pre_token_pattern().findall(stretch))
+                counts.update(split(stretch))
     return counts
 
 

@@ -50,7 +50,7 @@ def invalid_utf8(name: str, offset: int) -> DataError:
 
 
 def separable_chunks(
-    texts: Iterable[str], special_tokens: tuple[str, ...], chunk_characters: int
+    texts: Iterable[str], special_tokens: tuple[str, ...], chunk_characters: int, pattern: str
 ) -> Iterator[str]:
     """Regroup a text that comes in pieces into chunks that may be encoded one by one.
 
@@ -62,6 +62,7 @@ def separable_chunks(
         texts: Consecutive pieces of one text, cut anywhere between two characters.
         special_tokens: Tokens that cut the text wherever they stand.
         chunk_characters: How much to gather before a cut is looked for.
+        pattern: The pre-token pattern, which decides where the sure borders are.
     """
     specials = special_token_pattern(special_tokens)
     hold_back = max(map(len, special_tokens), default=1) - 1

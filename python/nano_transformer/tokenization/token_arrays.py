@@ -75,6 +75,7 @@ class TokenArraysWriter:
 
     encode: Callable[[bytes], list[int]]
     special_tokens: tuple[str, ...]
+    pattern: str
     largest_id: int
     delimiter: bytes | None
     delimiter_id: int | None
@@ -129,7 +130,7 @@ class TokenArraysWriter:
             name=f"`{path}`",
             first_offset=piece.start,
         )
-        for chunk in separable_chunks(texts, self.special_tokens, BLOCK_BYTES):
+        for chunk in separable_chunks(texts, self.special_tokens, BLOCK_BYTES, self.pattern):
             yield self.encode(chunk.encode())
 
 

@@ -14,7 +14,7 @@ from nano_transformer.errors import TokenizerError
 from nano_transformer.tokenization import formats
 from nano_transformer.tokenization.backend import BackendKind, Progress, Span
 from nano_transformer.tokenization.backend_choice import create_backend
-from nano_transformer.tokenization.pre_tokens import PATTERN_NAME, text_to_bytes
+from nano_transformer.tokenization.pre_tokens import DEFAULT_PATTERN, check_pattern, text_to_bytes
 from nano_transformer.tokenization.streaming import (
     EncodingErrors,
     decode_blocks,
@@ -42,6 +42,7 @@ class Tokenizer:
         merges: Pairs of byte strings in the order learnt; the earlier wins.
         special_tokens: Strings that become one id wherever they stand, the longest first. One that
             the vocabulary lacks is appended after its largest id.
+        pattern: What cuts a text into pre-tokens.
         backend: "native" (Rust), "python", or "auto": native where it is built.
 
     Raises:
@@ -63,8 +64,11 @@ class Tokenizer:
         merges: Sequence[tuple[bytes, bytes]],
         special_tokens: Sequence[str] | None = None,
         *,
+        pattern: str = DEFAULT_PATTERN,
         backend: BackendKind = "auto",
     ) -> None:
+        check_pattern(pattern)
+        self.pattern = pattern
         self.special_tokens = list(dict.fromkeys(special_tokens or ()))
         self.merges = [(bytes(left), bytes(right)) for left, right in merges]
         self.vocab = append_special_tokens(vocab, self.special_tokens)
@@ -75,7 +79,7 @@ class Tokenizer:
             text_bytes(token): self._ids[text_bytes(token)] for token in self.special_tokens
         }
         self._backend_kind = backend
-        self._backend = create_backend(backend, self.vocab, self.merges, self._special_ids)
+        self._backend = create_backend(backend, self.vocab, self.merges, self._special_ids, pattern)
 
     @classmethod
     def from_files(
@@ -131,7 +135,7 @@ class Tokenizer:
         )
         characters = decode_blocks(blocks, "surrogateescape")
         specials = tuple(self.special_tokens)
-        for chunk in separable_chunks(characters, specials, STREAM_CHARACTERS):
+        for chunk in separable_chunks(characters, specials, STREAM_CHARACTERS, self.pattern):
             yield from self._backend.encode(text_to_bytes(chunk), True)
 
     def decode(self, token_ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
@@ -238,7 +242,7 @@ class Tokenizer:
     @cached_property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of everything that decides the ids."""
-        digest = hashlib.sha256(f"{PATTERN_NAME} {UNICODE_VERSION}".encode())
+        digest = hashlib.sha256(f"{self.pattern} {UNICODE_VERSION}".encode())
 
         def add(*parts: bytes) -> None:
             for part in parts:  # lengths go before contents, so that no two lists read alike
@@ -257,7 +261,13 @@ class Tokenizer:
         return hash(self.digest)
 
     def __reduce__(self) -> tuple[Callable[..., "Tokenizer"], tuple[object, ...]]:
-        return _rebuild, (self.vocab, self.merges, self.special_tokens, self._backend_kind)
+        return _rebuild, (
+            self.vocab,
+            self.merges,
+            self.special_tokens,
+            self.pattern,
+            self._backend_kind,
+        )
 
     def __repr__(self) -> str:
         return (
@@ -270,6 +280,7 @@ def _rebuild(
     vocab: dict[int, bytes],
     merges: list[tuple[bytes, bytes]],
     special_tokens: list[str],
+    pattern: str,
     backend: BackendKind,
 ) -> Tokenizer:
-    return Tokenizer(vocab, merges, special_tokens, backend=backend)
+    return Tokenizer(vocab, merges, special_tokens, pattern=pattern, backend=backend)

@@ -7,6 +7,7 @@ from pathlib import Path
 from nano_transformer.errors import ConfigError, DataError
 from nano_transformer.tokenization.backend import BackendKind, Progress
 from nano_transformer.tokenization.backend_choice import require_module
+from nano_transformer.tokenization.pre_tokens import DEFAULT_PATTERN, check_pattern
 from nano_transformer.tokenization.reference_training import learn_merges_from
 from nano_transformer.tokenization.streaming import EncodingErrors
 from nano_transformer.tokenization.vocabulary import text_bytes
@@ -19,6 +20,7 @@ def train_bpe(
     vocab_size: int = 10_000,
     special_tokens: Sequence[str] = ("<|endoftext|>",),
     *,
+    pattern: str = DEFAULT_PATTERN,
     texts: Iterable[str | bytes] | None = None,
     backend: BackendKind = "auto",
     encoding_errors: EncodingErrors = "strict",
@@ -35,6 +37,7 @@ def train_bpe(
         input_path: A file, or several; each is read in bounded memory.
         vocab_size: Ids wanted: 256 bytes, then merges, then special tokens.
         special_tokens: Strings that get one id each and never merge.
+        pattern: What cuts the text into the pre-tokens that merges stay within.
         texts: Texts in memory instead of `input_path`.
         backend: As for `Tokenizer`.
         encoding_errors: "strict", or "replace" to read malformed UTF-8 as U+FFFD.
@@ -67,13 +70,18 @@ def train_bpe(
             f"`vocab_size` is {vocab_size}; it must be at least {256 + len(added)}: 256 bytes and "
             f"{len(added)} special tokens"
         )
+    check_pattern(pattern)
     sources = _check_sources(input_path, texts)
     replace = encoding_errors == "replace"
     module = require_module(backend)
     if module is None:
-        merges = learn_merges_from(sources, num_merges, specials, encoding_errors, progress)
+        merges = learn_merges_from(
+            sources, num_merges, specials, pattern, encoding_errors, progress
+        )
     else:
-        merges = module.train_bpe(sources, num_merges, specials, replace, num_threads, progress)
+        merges = module.train_bpe(
+            sources, num_merges, specials, pattern, replace, num_threads, progress
+        )
     vocab = {byte: bytes([byte]) for byte in range(256)}
     for token in [left + right for left, right in merges] + added:
         vocab[len(vocab)] = token

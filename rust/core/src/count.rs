@@ -6,7 +6,7 @@ use crate::cuts::{PART_BYTES, part_end};
 use crate::piece_cache::PieceKey;
 use crate::special::{Segment, SpecialTokens};
 use crate::workers::share_work;
-use crate::{Error, PreTokens, Progress, Stage, TextSource, TrainingJob};
+use crate::{Error, Pattern, Progress, Stage, TextSource, TrainingJob};
 
 /// Distinct pre-tokens with their counts; short ones are packed.
 #[derive(Default)]
@@ -68,6 +68,7 @@ pub(crate) fn count_pre_tokens(
         sources: job.sources,
         lengths: &lengths,
         specials: &specials,
+        pattern: job.pattern,
         start: 0,
     };
     let tables = share_work(
@@ -80,7 +81,8 @@ pub(crate) fn count_pre_tokens(
             let text = part.source.decode(&bytes, part.start, job.invalid_utf8)?;
             for segment in specials.segments(&text) {
                 if let Segment::Ordinary(stretch) = segment {
-                    PreTokens::new(stretch).for_each(|piece| counts.add(piece, 1));
+                    job.pattern
+                        .for_each_piece(stretch, |piece| counts.add(piece, 1))?;
                 }
             }
             progress.add(part.stop - part.start);
@@ -105,6 +107,7 @@ struct Parts<'a> {
     sources: &'a [TextSource<'a>],
     lengths: &'a [u64],
     specials: &'a SpecialTokens,
+    pattern: &'a Pattern,
     start: u64,
 }
 
@@ -116,7 +119,14 @@ impl<'a> Iterator for Parts<'a> {
             let (&source, &length) = (self.sources.first()?, self.lengths.first()?);
             if self.start < length {
                 let start = self.start;
-                let end = part_end(source, start, length, PART_BYTES, self.specials);
+                let end = part_end(
+                    source,
+                    start,
+                    length,
+                    PART_BYTES,
+                    self.specials,
+                    self.pattern,
+                );
                 return Some(end.map(|stop| {
                     self.start = stop;
                     Part {

@@ -6,10 +6,10 @@
 //! run, spoils it. Only ASCII white space is looked at: it is recognised without decoding the text
 //! before it, and every natural text has some.
 
-use crate::Error;
 use crate::classes::{Class, ClassTable};
 use crate::source::TextSource;
 use crate::special::SpecialTokens;
+use crate::{Error, Pattern};
 
 /// Bytes of text handed to one thread at a time.
 pub(crate) const PART_BYTES: u64 = 2 << 20;
@@ -25,6 +25,7 @@ pub(crate) fn part_end(
     stop: u64,
     part_bytes: u64,
     specials: &SpecialTokens,
+    _pattern: &Pattern,
 ) -> Result<u64, Error> {
     // Around a border everything is seen that decides about it: the character after it (of up to
     // four bytes) and special tokens on both sides.
@@ -112,7 +113,8 @@ mod tests {
             let mut start = 0;
             while start < text.len() {
                 let length = text.len() as u64;
-                let end = part_end(source, start as u64, length, 1, &specials).expect("memory");
+                let end = part_end(source, start as u64, length, 1, &specials, &Pattern::Gpt2)
+                    .expect("memory");
                 parts.extend(pre_tokens(&text[start..end as usize], &specials));
                 cuts += usize::from(end < length);
                 start = end as usize;
@@ -138,6 +140,7 @@ mod tests {
             text.len() as u64,
             10,
             &specials,
+            &Pattern::Gpt2,
         );
         assert_eq!(end.expect("memory"), 100_000);
     }

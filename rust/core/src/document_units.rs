@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::cuts::{PART_BYTES, part_end};
 use crate::documents::{Extent, Extents, for_each_block};
 use crate::special::SpecialTokens;
-use crate::{Error, Progress, TextSource, TokenArraysJob};
+use crate::{Error, Pattern, Progress, TextSource, TokenArraysJob};
 
 /// What one thread encodes at a time.
 pub(crate) enum Unit {
@@ -51,6 +51,7 @@ impl Identity {
 pub(crate) struct Units<'a> {
     job: &'a TokenArraysJob<'a>,
     specials: &'a SpecialTokens,
+    pattern: &'a Pattern,
     progress: &'a Progress,
     extents: Extents<'a>,
     /// A document that has been found, but did not fit into the unit before.
@@ -69,12 +70,14 @@ impl<'a> Units<'a> {
     pub(crate) fn new(
         job: &'a TokenArraysJob<'a>,
         specials: &'a SpecialTokens,
+        pattern: &'a Pattern,
         progress: &'a Progress,
     ) -> Self {
         let extents = Extents::new(job.spans, job.delimiter, progress);
         Self {
             job,
             specials,
+            pattern,
             progress,
             extents,
             held_back: None,
@@ -140,7 +143,14 @@ impl<'a> Units<'a> {
             return Ok(None);
         };
         let source = TextSource::File(extent.path(self.job.spans));
-        let stop = part_end(source, start, extent.stop, PART_BYTES, self.specials)?;
+        let stop = part_end(
+            source,
+            start,
+            extent.stop,
+            PART_BYTES,
+            self.specials,
+            self.pattern,
+        )?;
         if stop < extent.stop {
             self.long = Some(LongDocument {
                 extent,

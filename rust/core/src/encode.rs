@@ -4,11 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::Error;
 use crate::piece_cache::{PieceCache, PieceKey};
-use crate::pretokenize::PreTokens;
 use crate::special::{Segment, SpecialTokens};
 use crate::vocabulary::{NO_RANK, Vocabulary};
+use crate::{Error, Pattern};
 
 /// Pre-tokens of up to this many bytes are merged by plain scanning, which beats a heap there.
 const SHORT_PIECE_BYTES: usize = 128;
@@ -20,13 +19,18 @@ const KEPT_WORKSPACES: usize = 8;
 pub struct Encoder {
     pub(crate) vocabulary: Vocabulary,
     pub(crate) specials: SpecialTokens,
+    pub(crate) pattern: Pattern,
     special_ids: Vec<u32>,
     workspaces: Mutex<Vec<Workspace>>,
 }
 
 impl Encoder {
     /// Put together a vocabulary and special tokens, whose ids are in it.
-    pub fn new(vocabulary: Vocabulary, special_tokens: Vec<(Vec<u8>, u32)>) -> Result<Self, Error> {
+    pub fn new(
+        vocabulary: Vocabulary,
+        special_tokens: Vec<(Vec<u8>, u32)>,
+        pattern: Pattern,
+    ) -> Result<Self, Error> {
         let (tokens, special_ids): (Vec<_>, Vec<_>) = special_tokens.into_iter().unzip();
         for &id in &special_ids {
             let largest = vocabulary.largest_id();
@@ -39,26 +43,26 @@ impl Encoder {
         Ok(Self {
             vocabulary,
             specials: SpecialTokens::new(tokens)?,
+            pattern,
             special_ids,
             workspaces,
         })
     }
 
     /// The ids of `text`; special tokens in it become their ids when asked for.
-    #[must_use]
-    pub fn encode(&self, text: &[u8], with_special_tokens: bool) -> Vec<u32> {
+    pub fn encode(&self, text: &[u8], with_special_tokens: bool) -> Result<Vec<u32>, Error> {
         let mut workspace = self.lock_workspaces().pop().unwrap_or_else(Workspace::new);
         let mut ids = Vec::new();
         if with_special_tokens {
-            self.encode_into(text, &mut workspace, &mut ids);
+            self.encode_into(text, &mut workspace, &mut ids)?;
         } else {
-            self.encode_ordinary(text, &mut workspace, &mut ids);
+            self.encode_ordinary(text, &mut workspace, &mut ids)?;
         }
         let mut kept = self.lock_workspaces();
         if kept.len() < KEPT_WORKSPACES {
             kept.push(workspace);
         }
-        ids
+        Ok(ids)
     }
 
     /// Id of a special token.
@@ -69,21 +73,32 @@ impl Encoder {
     }
 
     /// Append the ids of `text`, its special tokens included.
-    pub(crate) fn encode_into(&self, text: &[u8], workspace: &mut Workspace, ids: &mut Vec<u32>) {
+    pub(crate) fn encode_into(
+        &self,
+        text: &[u8],
+        workspace: &mut Workspace,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
         for segment in self.specials.segments(text) {
             match segment {
-                Segment::Ordinary(stretch) => self.encode_ordinary(stretch, workspace, ids),
+                Segment::Ordinary(stretch) => self.encode_ordinary(stretch, workspace, ids)?,
                 Segment::Special(index) => ids.push(self.special_ids[index]),
             }
         }
+        Ok(())
     }
 
-    fn encode_ordinary(&self, text: &[u8], workspace: &mut Workspace, ids: &mut Vec<u32>) {
-        for piece in PreTokens::new(text) {
+    fn encode_ordinary(
+        &self,
+        text: &[u8],
+        workspace: &mut Workspace,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        self.pattern.for_each_piece(text, |piece| {
             if let Some(key) = PieceKey::pack(piece) {
                 if let Some(known) = workspace.cache.get(key) {
                     ids.extend_from_slice(known);
-                    continue;
+                    return;
                 }
                 let start = ids.len();
                 self.merge_short(piece, &mut workspace.symbols, ids);
@@ -93,7 +108,7 @@ impl Encoder {
             } else {
                 self.merge_long(piece, ids);
             }
-        }
+        })
     }
 
     /// Merge by looking for the lowest rank again and again: quadratic, and fast for short pieces.

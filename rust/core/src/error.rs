@@ -55,6 +55,13 @@ pub enum Error {
         bytes: usize,
     },
 
+    /// A pattern that is no name of one.
+    #[error("pattern `{pattern}` is unknown; use gpt2")]
+    UnknownPattern {
+        /// What was given.
+        pattern: String,
+    },
+
     /// A token id above the largest one possible.
     #[error("token id {id} is not in 0 to {LARGEST_ID}")]
     TokenIdOutOfRange {

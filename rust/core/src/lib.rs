@@ -15,6 +15,7 @@ mod error;
 mod npy;
 mod ordered_output;
 mod pair_heap;
+mod pattern;
 mod piece_cache;
 mod pretokenize;
 mod progress;
@@ -28,6 +29,7 @@ mod workers;
 
 pub use encode::Encoder;
 pub use error::Error;
+pub use pattern::Pattern;
 pub use pretokenize::PreTokens;
 pub use progress::{Progress, Snapshot, Stage};
 pub use source::{InvalidUtf8, TextName, TextSource};

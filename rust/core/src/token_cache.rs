@@ -82,7 +82,7 @@ pub fn write_token_arrays(
             .delimiter
             .and_then(|delimiter| encoder.special_id(delimiter)),
     };
-    let units = Units::new(job, &encoder.specials, progress);
+    let units = Units::new(job, &encoder.specials, &encoder.pattern, progress);
     share_work(
         units,
         job.num_threads,
@@ -186,8 +186,7 @@ impl Task<'_> {
     ) -> Result<(), Error> {
         let source = TextSource::File(extent.path(self.job.spans));
         let text = source.decode(bytes, offset, self.job.invalid_utf8)?;
-        self.encoder.encode_into(&text, workspace, &mut encoded.ids);
-        Ok(())
+        self.encoder.encode_into(&text, workspace, &mut encoded.ids)
     }
 }
 

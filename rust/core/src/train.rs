@@ -11,7 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::count::{PieceCounts, count_pre_tokens};
 use crate::pair_heap::{Candidate, PairHeap};
-use crate::{Error, InvalidUtf8, Progress, Stage, TextSource};
+use crate::{Error, InvalidUtf8, Pattern, Progress, Stage, TextSource};
 
 /// The two tokens that a merge joins.
 pub type Merge = (Vec<u8>, Vec<u8>);
@@ -25,6 +25,8 @@ pub struct TrainingJob<'a> {
     pub num_merges: usize,
     /// Tokens that cut the texts and never merge.
     pub special_tokens: &'a [Vec<u8>],
+    /// What cuts the texts into the pre-tokens that merges stay within.
+    pub pattern: &'a Pattern,
     /// What to do about malformed UTF-8.
     pub invalid_utf8: InvalidUtf8,
     /// 0 means one for each core; the result does not depend on it.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use nanot_bpe::{Encoder, Span, TokenArraysJob, Vocabulary, write_token_arrays};
+use nanot_bpe::{Encoder, Pattern, Span, TokenArraysJob, Vocabulary, write_token_arrays};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -25,6 +25,7 @@ impl BpeEncoder {
         vocab: Vec<(Bound<'_, PyAny>, PyBackedBytes)>,
         merges: Vec<(PyBackedBytes, PyBackedBytes)>,
         special_tokens: Vec<(PyBackedBytes, Bound<'_, PyAny>)>,
+        pattern: &str,
     ) -> PyResult<Self> {
         let tokens = vocab
             .into_iter()
@@ -34,13 +35,20 @@ impl BpeEncoder {
             .iter()
             .map(|(token, id)| Ok((token.to_vec(), token_id(id)?)));
         let specials = specials.collect::<PyResult<Vec<_>>>()?;
-        let build = || Encoder::new(Vocabulary::new(&tokens, &merges)?, specials);
+        let build = || {
+            Encoder::new(
+                Vocabulary::new(&tokens, &merges)?,
+                specials,
+                Pattern::parse(pattern)?,
+            )
+        };
         let encoder = build().map_err(|error| to_python(py, error))?;
         Ok(Self { encoder })
     }
 
-    fn encode(&self, py: Python<'_>, text: &[u8], with_special_tokens: bool) -> Vec<u32> {
+    fn encode(&self, py: Python<'_>, text: &[u8], with_special_tokens: bool) -> PyResult<Vec<u32>> {
         py.detach(|| self.encoder.encode(text, with_special_tokens))
+            .map_err(|error| to_python(py, error))
     }
 
     fn decode<'py>(

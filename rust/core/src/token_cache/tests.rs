@@ -1,6 +1,7 @@
 //! What a token cache holds, and that threads and cuts leave no trace in it.
 
 use super::*;
+use crate::Pattern;
 use crate::Vocabulary;
 
 const DELIMITER: &[u8] = b"<|x|>";
@@ -11,7 +12,7 @@ fn encoder() -> Encoder {
     let more = [(256, DELIMITER.to_vec()), (257, b"ab".to_vec())];
     let tokens: Vec<_> = bytes.chain(more).collect();
     let vocabulary = Vocabulary::new(&tokens, &[(b"a", b"b")]).expect("valid");
-    Encoder::new(vocabulary, vec![(DELIMITER.to_vec(), 256)]).expect("valid")
+    Encoder::new(vocabulary, vec![(DELIMITER.to_vec(), 256)], Pattern::Gpt2).expect("valid")
 }
 
 /// A folder that is removed in the end.
@@ -110,11 +111,11 @@ fn threads_blocks_and_parts_make_no_difference() {
         let document = document.trim_ascii_start(); // the line break after a delimiter
         if !document.is_empty() {
             expected.push(256);
-            expected.extend(encoder.encode(document, false));
+            expected.extend(encoder.encode(document, false).expect("no limit"));
         }
     }
     expected.push(256);
-    expected.extend(encoder.encode(long, false));
+    expected.extend(encoder.encode(long, false).expect("no limit"));
     let spans = folder.spans(&text);
     let (written, files) = folder.write(&spans, 1).expect("valid");
     assert_eq!(

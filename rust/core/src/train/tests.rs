@@ -5,6 +5,7 @@ use super::*;
 fn job<'a>(sources: &'a [TextSource<'a>], num_merges: usize) -> TrainingJob<'a> {
     let invalid_utf8 = InvalidUtf8::Reject;
     TrainingJob {
+        pattern: &Pattern::Gpt2,
         sources,
         num_merges,
         special_tokens: &[],
