@@ -16,6 +16,7 @@ from nano_transformer.data.batches import Batch
 from nano_transformer.data.prepare import prepare_pretraining_data
 from nano_transformer.errors import CheckpointError, ConfigError, DataError, NanoTransformerError
 from nano_transformer.evaluation.losses import evaluate
+from nano_transformer.tokenization import Tokenizer, train_bpe
 from nano_transformer.training.checkpointing import load_checkpoint
 from nano_transformer.training.config import OptimizerConfig
 from nano_transformer.training.devices import autocast, choose_device
@@ -311,9 +312,8 @@ def test_a_run_of_another_model_or_other_data_is_refused(data, tmp_path):
 
 def test_another_tokenizer_beside_a_checkpoint_is_refused(data, tmp_path):
     make_trainer(data, tmp_path / "run", max_iters=5).train()
-    vocab = json.loads((tmp_path / "run" / "vocab.json").read_text())
-    swapped = {"a": vocab["b"], "b": vocab["a"]}
-    (tmp_path / "run" / "vocab.json").write_text(json.dumps(vocab | swapped))
+    other = Tokenizer(*train_bpe(texts=["another text"], vocab_size=260), ["<|endoftext|>"])
+    other.save(tmp_path / "run" / "tokenizer.nanot.json")
     with pytest.raises(CheckpointError, match="another tokenizer"):
         load_run(tmp_path / "run")
 

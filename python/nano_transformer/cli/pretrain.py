@@ -28,7 +28,7 @@ Flags = flags_type(
 CHANGEABLE_ON_RESUME = {
     *("max_iters", "log_interval", "device", "output_dir", "resume_from", "overwrite"),
     *("data_dir", "train_text_path", "valid_text_path", "vocab_path", "merges_path"),
-    "force_rebuild_cache",
+    *("tokenizer_path", "force_rebuild_cache"),
 }
 
 

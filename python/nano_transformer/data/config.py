@@ -21,6 +21,9 @@ class DataConfig:
     """Tokenizer's vocab.json; it is trained from the training text when it does not exist yet."""
     merges_path: Path | None = None
     """Tokenizer's merges.txt; goes with --vocab-path."""
+    tokenizer_path: Path | None = None
+    """A tokenizer to use as it is, instead of the two files above: one file of nanot-bpe's, Hugging
+    Face's tokenizer.json, or a folder or run that holds one."""
     vocab_size: int | None = None
     """Entries of a tokenizer that must first be trained
     (demo 1,024; tinystories 10,000; owt 32,000; own text 4,096)."""
@@ -39,6 +42,12 @@ class DataConfig:
             raise ConfigError(
                 "`vocab_path` and `merges_path` belong together; give both or neither"
             )
+        for name in ("vocab_path", "vocab_size"):
+            if self.tokenizer_path is not None and getattr(self, name) is not None:
+                raise ConfigError(
+                    f"`{name}` does not go with `tokenizer_path`, whose tokenizer is used as it is; "
+                    "leave one of them out"
+                )
         if self.valid_text_path is not None and self.train_text_path is None:
             raise ConfigError("`valid_text_path` needs `train_text_path`; give both or a `dataset`")
         if not 0 < self.held_out_share < 1:

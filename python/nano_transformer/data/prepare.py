@@ -27,7 +27,7 @@ from nano_transformer.errors import ConfigError, DataError
 from nano_transformer.tokenization import Tokenizer
 from nano_transformer.tokenization.backend import Progress
 from nano_transformer.tokenization.streaming import EncodingErrors
-from nano_transformer.tokenization.tokenizer import END_OF_TEXT
+from nano_transformer.tokenization.vocabulary import END_OF_TEXT
 
 
 class PreparedData(NamedTuple):
@@ -46,6 +46,7 @@ def prepare_pretraining_data(
     train_cache_path: str | Path | None = None,
     valid_cache_path: str | Path | None = None,
     *,
+    tokenizer_path: str | Path | None = None,
     special_tokens: Sequence[str] = (END_OF_TEXT,),
     vocab_size: int | None = None,
     held_out_share: float = 0.05,
@@ -65,7 +66,8 @@ def prepare_pretraining_data(
         merges_path: Tokenizer's merges.txt.
         train_cache_path: Token cache of the training part, `x.npy`; None: in `data_dir`.
         valid_cache_path: Token cache of the validation part.
-        special_tokens: Strings that are one token each.
+        tokenizer_path: A tokenizer that `Tokenizer.load` takes, used as it is instead of the two.
+        special_tokens: Strings that are one token each in a tokenizer of two files.
         vocab_size: Entries of a tokenizer that must first be trained; None: 4,096.
         held_out_share: Share of the text held out when there is no validation text, in (0, 1).
         encoding_errors: What to do with bytes that are no UTF-8.
@@ -81,21 +83,27 @@ def prepare_pretraining_data(
     """
     train_text_path, data_dir = Path(train_text_path), Path(data_dir)
     name = derived_name(train_text_path)
+    whole(train_text_path)  # a text that cannot be read is refused before anything is trained
+    if tokenizer_path is None:
+        derived_vocab, derived_merges = tokenizer_paths(name, data_dir)
+        tokenizer = open_or_train_tokenizer(
+            train_text_path,
+            Path(vocab_path or derived_vocab),
+            Path(merges_path or derived_merges),
+            vocab_size=vocab_size,
+            special_tokens=special_tokens,
+            encoding_errors=encoding_errors,
+            report=report,
+            progress=progress,
+        )
+    else:
+        tokenizer = Tokenizer.load(tokenizer_path)
+        name = f"{name}-{tokenizer.digest[:8]}"
     if valid_text_path is None:
-        train_part, valid_part = hold_out(train_text_path, held_out_share)
+        delimiter = tokenizer.definition.eos_token
+        train_part, valid_part = hold_out(train_text_path, held_out_share, delimiter)
     else:
         train_part, valid_part = whole(train_text_path), whole(Path(valid_text_path))
-    derived_vocab, derived_merges = tokenizer_paths(name, data_dir)
-    tokenizer = open_or_train_tokenizer(
-        train_text_path,
-        Path(vocab_path or derived_vocab),
-        Path(merges_path or derived_merges),
-        vocab_size=vocab_size,
-        special_tokens=special_tokens,
-        encoding_errors=encoding_errors,
-        report=report,
-        progress=progress,
-    )
 
     def open_split(part: TextPart, cache_path: Path) -> TokenDataset:
         return open_or_build_token_cache(
@@ -122,6 +130,7 @@ def prepare_named_pretraining_data(
     *,
     vocab_path: str | Path | None = None,
     merges_path: str | Path | None = None,
+    tokenizer_path: str | Path | None = None,
     vocab_size: int | None = None,
     encoding_errors: EncodingErrors = "strict",
     data_dir: str | Path = "data",
@@ -135,6 +144,7 @@ def prepare_named_pretraining_data(
         dataset: "demo", "tinystories", "openwebtext" or "owt".
         vocab_path: As in `prepare_pretraining_data`, as are the arguments below.
         merges_path: Tokenizer's merges.txt.
+        tokenizer_path: As in `prepare_pretraining_data`.
         vocab_size: Entries of a tokenizer that must first be trained; None: the dataset's own.
         encoding_errors: What to do with bytes that are no UTF-8.
         data_dir: Folder with the dataset's text files.
@@ -158,8 +168,9 @@ def prepare_named_pretraining_data(
         valid_text_path,
         vocab_path,
         merges_path or derived_merges,
-        data_dir / f"{named.name}-train-tokens.npy",
-        data_dir / f"{named.name}-valid-tokens.npy",
+        None if tokenizer_path else data_dir / f"{named.name}-train-tokens.npy",
+        None if tokenizer_path else data_dir / f"{named.name}-valid-tokens.npy",
+        tokenizer_path=tokenizer_path,
         vocab_size=vocab_size,
         encoding_errors=encoding_errors,
         data_dir=data_dir,
@@ -176,6 +187,7 @@ def prepare_data(
     shared: dict[str, Any] = {
         "vocab_path": config.vocab_path,
         "merges_path": config.merges_path,
+        "tokenizer_path": config.tokenizer_path,
         "vocab_size": config.vocab_size,
         "encoding_errors": config.encoding_errors,
         "data_dir": config.data_dir,

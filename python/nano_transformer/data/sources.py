@@ -11,7 +11,7 @@ from nano_transformer.data.demo_corpus import (
     write_demo_corpus,
 )
 from nano_transformer.errors import DataError
-from nano_transformer.tokenization.tokenizer import END_OF_TEXT
+from nano_transformer.tokenization.vocabulary import END_OF_TEXT
 from nano_transformer.tokenization.training import check_text_file
 
 _HUB = "https://huggingface.co/datasets"
@@ -114,18 +114,23 @@ def whole(path: Path) -> TextPart:
     return TextPart([(path, 0, check_text_file(path))])
 
 
-def hold_out(path: Path, share: float) -> tuple[TextPart, TextPart]:
+def hold_out(path: Path, share: float, delimiter: str | None = END_OF_TEXT) -> tuple[TextPart, TextPart]:
     """Divide one text into a training and a validation part.
 
     A text of many documents is divided by a draw on each document's content, so that equal documents
     fall on one side and their order plays no part. A text of few documents is cut near its end, after
     a line break where there is one.
 
+    Args:
+        path: UTF-8 text.
+        share: Share of the text to hold out, in (0, 1).
+        delimiter: What stands between documents; None: the text is one document.
+
     Raises:
         DataError: When the file is missing, a folder, empty, or too short to be divided.
     """
     size = check_text_file(path)
-    if _has_documents(path, _MIN_DOCUMENTS_TO_DRAW):
+    if delimiter and _has_documents(path, delimiter.encode(), _MIN_DOCUMENTS_TO_DRAW):
         spans = [(path, 0, size)]
         return TextPart(spans, share), TextPart(spans, share, keep_held_out=True)
     cut = _line_start_near(path, round(size * (1 - share)), size)
@@ -137,9 +142,8 @@ def hold_out(path: Path, share: float) -> tuple[TextPart, TextPart]:
     return TextPart([(path, 0, cut)]), TextPart([(path, cut, size)])
 
 
-def _has_documents(path: Path, enough: int) -> bool:
+def _has_documents(path: Path, delimiter: bytes, enough: int) -> bool:
     """Count delimiters until there are enough of them."""
-    delimiter = END_OF_TEXT.encode()
     found, tail = 0, b""
     with path.open("rb") as file:
         while found < enough and (block := file.read(1 << 20)):

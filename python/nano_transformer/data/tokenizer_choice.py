@@ -98,7 +98,7 @@ def train_tokenizer(
         progress=progress,
     )
     tokenizer = Tokenizer(vocab, merges, special_tokens)
-    tokenizer.save(vocab_path, merges_path)
+    tokenizer.save_gpt2(vocab_path, merges_path)
     if report:
         report(
             f"tokenizer of {len(tokenizer):,} entries from {text_path.stat().st_size / 1e6:.1f} MB "

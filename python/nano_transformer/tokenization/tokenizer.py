@@ -1,52 +1,72 @@
 """The tokenizer as its users see it: text to ids and back, over either backend."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
-from os import PathLike
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from nano_transformer.errors import TokenizerError
-from nano_transformer.tokenization import formats
 from nano_transformer.tokenization.backend import BackendKind, Progress, Span
 from nano_transformer.tokenization.backend_choice import create_backend
+from nano_transformer.tokenization.definition import TokenizerDefinition
+from nano_transformer.tokenization.offsets import Offsets, byte_offsets, character_offsets
+from nano_transformer.tokenization.persistence import Persistence
 from nano_transformer.tokenization.pre_tokens import DEFAULT_PATTERN, check_pattern, text_to_bytes
+from nano_transformer.tokenization.special_choice import (
+    SpecialChoice,
+    chosen_tokens,
+    refuse_tokens,
+    split_at_tokens,
+)
+from nano_transformer.tokenization.stream_decoder import StreamDecoder
 from nano_transformer.tokenization.streaming import (
     EncodingErrors,
     decode_blocks,
     separable_chunks,
 )
-from nano_transformer.tokenization.unicode_classes import UNICODE_VERSION
 from nano_transformer.tokenization.vocabulary import (
+    END_OF_TEXT,
     append_special_tokens,
-    check_merges,
-    check_vocabulary,
+    check_role,
     text_bytes,
 )
+from nano_transformer.tokenization.vocabulary_access import VocabularyAccess
 
-END_OF_TEXT = "<|endoftext|>"
+TokenIds = Sequence[int] | npt.NDArray[np.integer]
+"""Ids in a list, or in a one-dimensional array or tensor of integers."""
 
 STREAM_CHARACTERS = 1 << 13
 """What `encode_iterable` gathers before it encodes: few kilobytes, so that memory stays flat."""
 
 
-class Tokenizer:
-    """Byte-level BPE with GPT-2's pre-token pattern; immutable.
+class EncodedTexts(NamedTuple):
+    """Ids of several texts in one array; those of text i are `token_ids[offsets[i]:offsets[i+1]]`."""
+
+    token_ids: npt.NDArray[np.uint32]
+    """[N]"""
+    offsets: npt.NDArray[np.int64]
+    """[texts + 1], the first one 0 and the last one N."""
+
+
+class Tokenizer(VocabularyAccess, Persistence):
+    """Byte-level BPE; immutable, and safe to share between threads and with forked processes.
 
     Args:
         vocab: Bytes of each id; all 256 single bytes must be among them.
         merges: Pairs of byte strings in the order learnt; the earlier wins.
         special_tokens: Strings that become one id wherever they stand, the longest first. One that
             the vocabulary lacks is appended after its largest id.
-        pattern: What cuts a text into pre-tokens.
+        pattern: What cuts a text into pre-tokens: "gpt2", "gpt4", "gpt4o" or a regular expression.
+        ignore_merges: A pre-token that is a token as a whole becomes it without merging.
+        bos_token: The special token that begins a text; None: `<|endoftext|>` where that is one.
+        eos_token: The special token that ends a text; None: likewise.
+        pad_token: The special token that fills a batch, if any.
         backend: "native" (Rust), "python", or "auto": native where it is built.
 
     Raises:
-        TokenizerError: When vocabulary, merges and special tokens do not fit together.
+        TokenizerError: When vocabulary, merges, special tokens and pattern do not fit together.
         ConfigError: When the backend is unknown or not built.
 
     Example:
@@ -60,72 +80,130 @@ class Tokenizer:
 
     def __init__(
         self,
-        vocab: dict[int, bytes],
+        vocab: Mapping[int, bytes],
         merges: Sequence[tuple[bytes, bytes]],
         special_tokens: Sequence[str] | None = None,
         *,
         pattern: str = DEFAULT_PATTERN,
+        ignore_merges: bool = False,
+        bos_token: str | None = None,
+        eos_token: str | None = None,
+        pad_token: str | None = None,
         backend: BackendKind = "auto",
     ) -> None:
         check_pattern(pattern)
-        self.pattern = pattern
-        self.special_tokens = list(dict.fromkeys(special_tokens or ()))
-        self.merges = [(bytes(left), bytes(right)) for left, right in merges]
-        self.vocab = append_special_tokens(vocab, self.special_tokens)
-        """Bytes of each id, special tokens included; not to be changed."""
-        self._ids = check_vocabulary(self.vocab)
-        check_merges(self.merges, self._ids)
-        self._special_ids = {
-            text_bytes(token): self._ids[text_bytes(token)] for token in self.special_tokens
-        }
+        specials = list(dict.fromkeys(special_tokens or ()))
+        definition = TokenizerDefinition(
+            vocab=append_special_tokens(vocab, specials),
+            merges=[(bytes(left), bytes(right)) for left, right in merges],
+            special_tokens=specials,
+            pattern=pattern,
+            ignore_merges=ignore_merges,
+            bos_token=check_role("bos_token", bos_token, specials, default=END_OF_TEXT),
+            eos_token=check_role("eos_token", eos_token, specials, default=END_OF_TEXT),
+            pad_token=check_role("pad_token", pad_token, specials, default=None),
+        )
+        super().__init__(definition)
         self._backend_kind = backend
-        self._backend = create_backend(backend, self.vocab, self.merges, self._special_ids, pattern)
+        self._backend = create_backend(
+            backend, self.vocab, self.merges, self._special_ids, pattern, ignore_merges
+        )
 
     @classmethod
-    def from_files(
-        cls,
-        vocab_filepath: str | PathLike[str],
-        merges_filepath: str | PathLike[str],
-        special_tokens: Sequence[str] | None = None,
-        *,
-        backend: BackendKind = "auto",
+    def from_definition(
+        cls, definition: TokenizerDefinition, *, backend: BackendKind = "auto"
     ) -> Self:
-        """Load GPT-2's `vocab.json` and `merges.txt`.
+        """Build a tokenizer from data that some format was read into; errors as above."""
+        return cls(**vars(definition), backend=backend)
 
-        Raises:
-            TokenizerError: When a file is malformed; names the line.
-            OSError: When a file cannot be read.
-        """
-        vocab = formats.read_vocab(Path(vocab_filepath), special_tokens or ())
-        merges = formats.read_merges(Path(merges_filepath))
-        return cls(vocab, merges, special_tokens, backend=backend)
-
-    def save(
-        self, vocab_filepath: str | PathLike[str], merges_filepath: str | PathLike[str]
-    ) -> None:
-        """Write both files, each wholly or not at all."""
-        formats.write_vocab(Path(vocab_filepath), self.vocab)
-        formats.write_merges(Path(merges_filepath), self.merges)
-
-    def encode(self, text: str | bytes) -> list[int]:
+    def encode(
+        self,
+        text: str | bytes,
+        *,
+        allowed_special: SpecialChoice = "all",
+        disallowed_special: SpecialChoice = (),
+    ) -> list[int]:
         """Return the ids of `text`, special tokens as their own ids.
 
         Bytes need not be UTF-8: each byte that is not is cut like punctuation, and kept.
 
+        Args:
+            text: Any text; of a str, no lone surrogates.
+            allowed_special: Special tokens that become their ids; others are ordinary text.
+            disallowed_special: Special tokens that the text must not hold; "all" means all those
+                that are not allowed.
+
         Raises:
-            TokenizerError: When a str holds a lone surrogate; names its index.
+            TokenizerError: When a str holds a lone surrogate (names its index), when the text holds
+                a disallowed token, or when a choice names no special token.
         """
-        return self._backend.encode(text_bytes(text), True)
+        data = text_bytes(text)
+        if disallowed_special or not isinstance(allowed_special, str):
+            return self._encode_some(data, allowed_special, disallowed_special)
+        chosen_tokens(allowed_special, self.special_tokens, argument="allowed_special")
+        return self._backend.encode(data, True)
 
     def encode_ordinary(self, text: str | bytes) -> list[int]:
         """Return the ids of `text`, with special tokens treated as any other text."""
         return self._backend.encode(text_bytes(text), False)
 
+    def _encode_some(
+        self, text: bytes, allowed_special: SpecialChoice, disallowed_special: SpecialChoice
+    ) -> list[int]:
+        known = self.special_tokens
+        allowed = chosen_tokens(allowed_special, known, argument="allowed_special")
+        refused = chosen_tokens(disallowed_special, known, argument="disallowed_special")
+        if isinstance(disallowed_special, str):
+            refused -= allowed
+        refuse_tokens(text, refused)
+        token_ids: list[int] = []
+        for stretch, special in split_at_tokens(text, allowed):
+            token_ids += self._backend.encode(stretch, False)
+            if special is not None:
+                token_ids.append(self._special_ids[special])
+        return token_ids
+
+    def encode_batch(
+        self, texts: Iterable[str | bytes], *, num_threads: int = 0
+    ) -> list[list[int]]:
+        """Return the ids of each text, as `encode` does, by several threads.
+
+        Args:
+            texts: Texts that stand by themselves.
+            num_threads: 0 means one for each core; Python's twin always takes one.
+        """
+        return self._backend.encode_batch([text_bytes(text) for text in texts], True, num_threads)
+
+    def encode_to_numpy(
+        self, texts: Iterable[str | bytes], *, num_threads: int = 0
+    ) -> EncodedTexts:
+        """Return the ids of all texts in one array: no Python object is made for an id.
+
+        Args:
+            texts: As in `encode_batch`; a single text counts as one of one.
+            num_threads: As in `encode_batch`.
+        """
+        several = [texts] if isinstance(texts, str | bytes) else texts
+        data = [text_bytes(text) for text in several]
+        token_ids, offsets = self._backend.encode_to_arrays(data, True, num_threads)
+        return EncodedTexts(np.frombuffer(token_ids, "<u4"), np.frombuffer(offsets, "<i8"))
+
+    def encode_with_offsets(self, text: str | bytes) -> tuple[list[int], Offsets]:
+        """Return the ids of `text` and where each token begins and ends, [N,2].
+
+        Offsets count characters of a str and bytes of bytes. A token that holds only a part of a
+        character gets the place of the whole character.
+        """
+        data = text_bytes(text)
+        token_ids = self._backend.encode(data, True)
+        offsets = byte_offsets(np.array(token_ids, np.int64), self._byte_lengths)
+        return token_ids, offsets if isinstance(text, bytes) else character_offsets(offsets, data)
+
     def encode_iterable(self, texts: Iterable[str | bytes]) -> Iterator[int]:
         """Yield the ids of a text that comes in pieces: those of `encode` for the joined pieces.
 
         Starts no threads and holds a few kilobytes, or the longest stretch of the text in which no
-        cut is certain.
+        cut is certain. With a regular expression as pattern, only special tokens are certain cuts.
         """
         pieces = [texts] if isinstance(texts, str | bytes) else texts
         blocks = (
@@ -138,24 +216,42 @@ class Tokenizer:
         for chunk in separable_chunks(characters, specials, STREAM_CHARACTERS, self.pattern):
             yield from self._backend.encode(text_to_bytes(chunk), True)
 
-    def decode(self, token_ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """Return the text of `token_ids`, with U+FFFD for bytes that are not UTF-8.
+    def decode(
+        self, token_ids: TokenIds, *, errors: Literal["replace", "strict"] = "replace"
+    ) -> str:
+        """Return the text of `token_ids`.
 
-        Takes any sequence of ints, or a one-dimensional array or tensor.
+        Args:
+            token_ids: Ids of this vocabulary.
+            errors: "replace" puts U+FFFD for bytes that are not UTF-8; "strict" refuses them.
 
         Raises:
-            TokenizerError: When an id is not in the vocabulary.
+            TokenizerError: When an id is not in the vocabulary, or bytes are not UTF-8 (strict).
         """
-        return self.decode_bytes(token_ids).decode("utf-8", "replace")
+        return _decode_utf8(self._backend.decode(token_ids), errors)
 
-    def decode_bytes(self, token_ids: Sequence[int] | npt.NDArray[np.integer]) -> bytes:
+    def decode_bytes(self, token_ids: TokenIds) -> bytes:
         """Return exactly the bytes of `token_ids`.
 
         Raises:
             TokenizerError: When an id is not in the vocabulary.
         """
-        to_list: Callable[[], list[int]] | None = getattr(token_ids, "tolist", None)
-        return self._backend.decode(list(token_ids) if to_list is None else to_list())
+        return self._backend.decode(token_ids)
+
+    def decode_batch(
+        self,
+        batches: Iterable[TokenIds],
+        *,
+        errors: Literal["replace", "strict"] = "replace",
+        num_threads: int = 0,
+    ) -> list[str]:
+        """Return the text of each list of ids, as `decode` does, by several threads."""
+        decoded = self._backend.decode_batch(list(batches), num_threads)
+        return [_decode_utf8(data, errors) for data in decoded]
+
+    def stream_decoder(self) -> StreamDecoder:
+        """Return a decoder that takes ids one by one and never shows half a character."""
+        return StreamDecoder(self.id_to_bytes)
 
     def write_token_arrays(
         self,
@@ -191,11 +287,12 @@ class Tokenizer:
             DataError: When a file is not UTF-8 (strict) or ends before its span.
             OSError: When a file cannot be read or written.
         """
+        eos_token = self.definition.eos_token
         return self._backend.write_token_arrays(
             spans,
             str(tokens_path),
             str(documents_path),
-            None if self.end_of_text_id is None else END_OF_TEXT.encode(),
+            None if eos_token is None else eos_token.encode(),
             encoding_errors == "replace",
             held_out_below,
             keep_held_out,
@@ -204,83 +301,29 @@ class Tokenizer:
         )
 
     @property
-    def end_of_text_id(self) -> int | None:
-        """Id of `<|endoftext|>` when it is a special token."""
-        return self._special_ids.get(END_OF_TEXT.encode())
-
-    @property
     def backend_name(self) -> str:
         """Which backend does the work: "native" or "python"."""
         return self._backend.name
 
-    def __len__(self) -> int:
-        return len(self.vocab)
-
-    @cached_property
-    def vocab_size(self) -> int:
-        """The size a model needs: the largest id plus one; above `len` when ids are unused."""
-        return max(self.vocab) + 1
-
-    def token_to_id(self, token: str | bytes) -> int:
-        """Return the id of one token.
-
-        Raises:
-            TokenizerError: When it is not in the vocabulary.
-        """
-        token_id = self._ids.get(text_bytes(token))
-        if token_id is None:
-            raise TokenizerError(f"{token!r} is not a token of this vocabulary of {len(self)}")
-        return token_id
-
-    def token_byte_lengths(self) -> npt.NDArray[np.int64]:
-        """Return the bytes of text each id stands for, [vocab_size]: special and unused ids 0."""
-        lengths = np.zeros(self.vocab_size, np.int64)
-        for token_id, token in self.vocab.items():
-            lengths[token_id] = 0 if token in self._special_ids else len(token)
-        return lengths
-
-    @cached_property
-    def digest(self) -> str:
-        """Hexadecimal SHA-256 of everything that decides the ids."""
-        digest = hashlib.sha256(f"{self.pattern} {UNICODE_VERSION}".encode())
-
-        def add(*parts: bytes) -> None:
-            for part in parts:  # lengths go before contents, so that no two lists read alike
-                digest.update(len(part).to_bytes(8, "little") + part)
-
-        add(*(part for i in sorted(self.vocab) for part in (str(i).encode(), self.vocab[i])))
-        add(b"merges", *(part for pair in self.merges for part in pair))
-        # Their order decides nothing: the longest wins wherever two could match.
-        add(b"special tokens", *sorted(self._special_ids))
-        return digest.hexdigest()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tokenizer) and self.digest == other.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
     def __reduce__(self) -> tuple[Callable[..., "Tokenizer"], tuple[object, ...]]:
-        return _rebuild, (
-            self.vocab,
-            self.merges,
-            self.special_tokens,
-            self.pattern,
-            self._backend_kind,
-        )
+        return _rebuild, (self.definition, self._backend_kind)
 
     def __repr__(self) -> str:
         return (
-            f"Tokenizer({len(self)} tokens, {len(self.merges)} merges, "
+            f"Tokenizer({len(self)} tokens, {len(self.merges)} merges, pattern={self.pattern!r}, "
             f"special_tokens={self.special_tokens}, backend={self.backend_name!r})"
         )
 
 
-def _rebuild(
-    vocab: dict[int, bytes],
-    merges: list[tuple[bytes, bytes]],
-    special_tokens: list[str],
-    pattern: str,
-    backend: BackendKind,
-) -> Tokenizer:
-    return Tokenizer(vocab, merges, special_tokens, pattern=pattern, backend=backend)
+def _rebuild(definition: TokenizerDefinition, backend: BackendKind) -> Tokenizer:
+    return Tokenizer.from_definition(definition, backend=backend)
+
+
+def _decode_utf8(data: bytes, errors: Literal["replace", "strict"]) -> str:
+    try:
+        return data.decode("utf-8", errors)
+    except UnicodeDecodeError as error:
+        raise TokenizerError(
+            f"the ids make no valid UTF-8 at byte {error.start} of their {len(data)}; decode with "
+            '`errors="replace"`, or take `decode_bytes`'
+        ) from None

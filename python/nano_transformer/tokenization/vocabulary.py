@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from nano_transformer.errors import TokenizerError
 
+END_OF_TEXT = "<|endoftext|>"
+
 LARGEST_ID = (1 << 32) - 2  # ids are stored as uint32, and the last one is kept free
 
 
@@ -49,6 +51,31 @@ def append_special_tokens(
             known.add(data)
             next_id += 1
     return complete
+
+
+def check_role(
+    role: str, token: str | None, special_tokens: Sequence[str], *, default: str | None
+) -> str | None:
+    """Return the special token that plays a role: `token`, or `default` where that is one.
+
+    Raises:
+        TokenizerError: When `token` is no special token.
+    """
+    if token is None:
+        return default if default in special_tokens else None
+    if token not in special_tokens:
+        raise TokenizerError(
+            f"`{role}` is {token!r}, which is no special token; add it to `special_tokens`, which "
+            f"are {list(special_tokens)}"
+        )
+    return token
+
+
+def unknown_id(token_id: int, largest: int) -> TokenizerError:
+    """Return the error that says which id is not in the vocabulary."""
+    return TokenizerError(
+        f"token id {token_id} is not in the vocabulary, whose largest id is {largest}"
+    )
 
 
 def check_vocabulary(vocab: Mapping[int, bytes]) -> dict[bytes, int]:

@@ -18,7 +18,7 @@ from nano_transformer.training.config import TrainerConfig
 
 LATEST, BEST = "latest.pt", "best.pt"
 RUN_CONFIG, TRAINER_CONFIG, METRICS = "run_config.json", "trainer_config.json", "metrics.jsonl"
-VOCAB, MERGES = "vocab.json", "merges.txt"
+TOKENIZER = "tokenizer.nanot.json"
 
 
 @dataclass(frozen=True)
@@ -126,19 +126,16 @@ def load_run_tokenizer(checkpoint_path: Path, state: dict[str, Any]) -> Tokenize
     Raises:
         CheckpointError: When it is missing or another one.
     """
-    folder = checkpoint_path.parent
-    for name in (VOCAB, MERGES):
-        if not (folder / name).is_file():
-            raise CheckpointError(
-                f"`{folder / name}` is missing: a checkpoint is used inside its run folder, "
-                "with the tokenizer's files beside it"
-            )
-    tokenizer = Tokenizer.from_files(
-        folder / VOCAB, folder / MERGES, special_tokens=state["special_tokens"]
-    )
+    path = checkpoint_path.parent / TOKENIZER
+    if not path.is_file():
+        raise CheckpointError(
+            f"`{path}` is missing: a checkpoint is used inside its run folder, with the tokenizer's "
+            "file beside it"
+        )
+    tokenizer = Tokenizer.load(path)
     if tokenizer.digest != state["tokenizer_digest"]:
         raise CheckpointError(
-            f"`{checkpoint_path}` was trained with another tokenizer than `{folder / VOCAB}` "
+            f"`{checkpoint_path}` was trained with another tokenizer than `{path}` "
             f"(digest {state['tokenizer_digest'][:12]}, found {tokenizer.digest[:12]}); "
             "bring checkpoint and tokenizer of one run together"
         )

@@ -29,11 +29,10 @@ from nano_transformer.training.optimizers import create_optimizer
 from nano_transformer.training.runs import (
     BEST,
     LATEST,
-    MERGES,
     METRICS,
     RUN_CONFIG,
     TRAINER_CONFIG,
-    VOCAB,
+    TOKENIZER,
     check_output_dir,
     find_checkpoint,
 )
@@ -240,7 +239,7 @@ class Trainer:
             folder.mkdir(parents=True, exist_ok=True)
             write_json_atomically(folder / RUN_CONFIG, self._run_config())
             write_json_atomically(folder / TRAINER_CONFIG, to_plain(self.config))
-            self.tokenizer.save(folder / VOCAB, folder / MERGES)
+            self.tokenizer.save(folder / TOKENIZER)
             for name in (LATEST, BEST, METRICS):
                 remove_leftovers(folder / name)
             if not self._continues_in_place():
