@@ -55,10 +55,22 @@ pub enum Error {
         bytes: usize,
     },
 
-    /// A pattern that is no name of one.
-    #[error("pattern `{pattern}` is unknown; use gpt2")]
-    UnknownPattern {
+    /// A regular expression that does not compile.
+    #[error("pattern `{pattern}` is no regular expression that can be used: {source}")]
+    MalformedPattern {
         /// What was given.
+        pattern: String,
+        /// What is wrong with it.
+        source: Box<fancy_regex::Error>,
+    },
+
+    /// A regular expression gave up on a text.
+    #[error(
+        "pattern `{pattern}` needs too much backtracking on this text; \
+         use possessive quantifiers or a named pattern"
+    )]
+    PatternTooHard {
+        /// The regular expression.
         pattern: String,
     },
 

@@ -1,4 +1,4 @@
-//! Byte-level BPE with GPT-2's pre-tokens: training, encoding, decoding and token caches.
+//! Byte-level BPE: training, encoding, decoding and token caches.
 //!
 //! Texts are bytes. A byte that is not part of valid UTF-8 is kept and treated like punctuation, so
 //! that every input survives the way to ids and back. Nothing here knows of Python: long jobs
@@ -6,6 +6,7 @@
 
 mod classes;
 mod count;
+mod custom_pattern;
 mod cuts;
 mod decode;
 mod document_units;
@@ -17,8 +18,11 @@ mod ordered_output;
 mod pair_heap;
 mod pattern;
 mod piece_cache;
-mod pretokenize;
 mod progress;
+mod scan_gpt2;
+mod scan_gpt4;
+mod scan_gpt4o;
+mod scanner;
 mod source;
 mod special;
 mod token_cache;
@@ -27,10 +31,11 @@ mod unicode;
 mod vocabulary;
 mod workers;
 
+pub use classes::prepare;
+pub use custom_pattern::CustomPattern;
 pub use encode::Encoder;
 pub use error::Error;
 pub use pattern::Pattern;
-pub use pretokenize::PreTokens;
 pub use progress::{Progress, Snapshot, Stage};
 pub use source::{InvalidUtf8, TextName, TextSource};
 pub use token_cache::{Span, TokenArraysJob, Written, write_token_arrays};

@@ -27,7 +27,8 @@ pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
         Error::InvalidUtf8 { .. } | Error::FileTooShort { .. } | Error::TooManyPreTokens { .. } => {
             raised::DataError::new_err(error.to_string())
         }
-        Error::UnknownPattern { .. }
+        Error::MalformedPattern { .. }
+        | Error::PatternTooHard { .. }
         | Error::TokenIdOutOfRange { .. }
         | Error::EmptyToken { .. }
         | Error::EmptySpecialToken

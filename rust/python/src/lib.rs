@@ -75,6 +75,7 @@ fn train_bpe<'py>(
 /// The functions and the class of the extension module.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    nanot_bpe::prepare();
     module.add("UNICODE_VERSION", nanot_bpe::UNICODE_VERSION)?;
     module.add_function(wrap_pyfunction!(split_into_pre_tokens, module)?)?;
     module.add_function(wrap_pyfunction!(train_bpe, module)?)?;
