@@ -25,7 +25,9 @@ def tiktoken_encoding():
     specials = {token: tokenizer.token_to_id(token) for token in PLAIN_SPECIALS}
     ranks = {token: i for i, token in vocab.items() if i not in specials.values()}
     pattern = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-    return tiktoken.Encoding("peer", pat_str=pattern, mergeable_ranks=ranks, special_tokens=specials)
+    return tiktoken.Encoding(
+        "peer", pat_str=pattern, mergeable_ranks=ranks, special_tokens=specials
+    )
 
 
 @given(texts, choices, choices)
@@ -137,7 +139,10 @@ def test_a_true_replacement_character_passes_the_stream_at_once(backend):
 def test_strict_decoding_refuses_what_is_no_utf8(backend):
     tokenizer = small_tokenizer(backend)
     assert tokenizer.decode([0xC3, 0xA9], errors="strict") == "é"
-    for decode in (tokenizer.decode, lambda ids, errors: tokenizer.decode_batch([ids], errors=errors)):
+    for decode in (
+        tokenizer.decode,
+        lambda ids, errors: tokenizer.decode_batch([ids], errors=errors),
+    ):
         with pytest.raises(TokenizerError, match="no valid UTF-8 at byte 1"):
             decode([0x61, 0xC3], errors="strict")
 
@@ -145,7 +150,9 @@ def test_strict_decoding_refuses_what_is_no_utf8(backend):
 def test_roles_are_kept_and_must_be_special_tokens(tmp_path):
     vocab, merges = small_vocabulary()
     plain = Tokenizer(vocab, merges, ["<|endoftext|>"])
-    assert plain.bos_id == plain.eos_id == plain.end_of_text_id == plain.token_to_id("<|endoftext|>")
+    assert (
+        plain.bos_id == plain.eos_id == plain.end_of_text_id == plain.token_to_id("<|endoftext|>")
+    )
     assert plain.pad_id is None
     assert Tokenizer(vocab, merges).eos_id is None
     roles = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"}

@@ -32,9 +32,7 @@ def tiktoken_pattern(name: str) -> str:
     openai_public.load_tiktoken_bpe = lambda *_, **__: {}
     try:
         function = getattr(openai_public, NAMES[name])
-        found.append(
-            openai_public.r50k_pat_str if name == "gpt2" else function()["pat_str"]
-        )
+        found.append(openai_public.r50k_pat_str if name == "gpt2" else function()["pat_str"])
     finally:
         openai_public.load_tiktoken_bpe = load
     return found[0]
@@ -42,7 +40,11 @@ def tiktoken_pattern(name: str) -> str:
 
 def with_pattern(tokenizer: Tokenizer, pattern: str, backend: str) -> Tokenizer:
     return Tokenizer(
-        tokenizer.vocab, tokenizer.merges, tokenizer.special_tokens, pattern=pattern, backend=backend
+        tokenizer.vocab,
+        tokenizer.merges,
+        tokenizer.special_tokens,
+        pattern=pattern,
+        backend=backend,
     )
 
 

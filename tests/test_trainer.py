@@ -1,6 +1,5 @@
 """Training runs: exact resume, evaluation by hand, signals, and what is refused."""
 
-import json
 import math
 import os
 import signal

@@ -11,8 +11,8 @@ from nano_transformer.data.demo_corpus import (
     write_demo_corpus,
 )
 from nano_transformer.errors import DataError
-from nano_transformer.tokenization.vocabulary import END_OF_TEXT
 from nano_transformer.tokenization.training import check_text_file
+from nano_transformer.tokenization.vocabulary import END_OF_TEXT
 
 _HUB = "https://huggingface.co/datasets"
 _MIN_DOCUMENTS_TO_DRAW = 200
@@ -114,7 +114,9 @@ def whole(path: Path) -> TextPart:
     return TextPart([(path, 0, check_text_file(path))])
 
 
-def hold_out(path: Path, share: float, delimiter: str | None = END_OF_TEXT) -> tuple[TextPart, TextPart]:
+def hold_out(
+    path: Path, share: float, delimiter: str | None = END_OF_TEXT
+) -> tuple[TextPart, TextPart]:
     """Divide one text into a training and a validation part.
 
     A text of many documents is divided by a draw on each document's content, so that equal documents

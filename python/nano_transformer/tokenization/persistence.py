@@ -59,9 +59,7 @@ class Persistence:
         return cls.from_definition(definition, backend=backend)
 
     @classmethod
-    def from_huggingface(
-        cls, path: str | PathLike[str], *, backend: BackendKind = "auto"
-    ) -> Self:
+    def from_huggingface(cls, path: str | PathLike[str], *, backend: BackendKind = "auto") -> Self:
         """Load Hugging Face's `tokenizer.json`.
 
         Raises:

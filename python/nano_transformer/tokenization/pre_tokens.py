@@ -1,30 +1,15 @@
-"""Where GPT-2's pattern cuts a text, and where a text may be cut without changing that."""
+"""Where a pattern cuts a text into pre-tokens, and where a text may be cut without changing that."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 
+from nano_transformer.config_io import did_you_mean
 from nano_transformer.errors import TokenizerError
-from nano_transformer.tokenization.unicode_classes import LETTERS, NUMBERS, WHITE_SPACE
+from nano_transformer.tokenization.character_classes import class_body
 
 DEFAULT_PATTERN = "gpt2"
-PATTERN_NAMES = ("gpt2",)
-
-
-def check_pattern(pattern: str) -> None:
-    """Refuse what is no pattern.
-
-    Raises:
-        TokenizerError: When it is unknown.
-    """
-    if pattern not in PATTERN_NAMES:
-        raise TokenizerError(f"pattern `{pattern}` is unknown; use {', '.join(PATTERN_NAMES)}")
-
-
-def pre_token_splitter(pattern: str) -> Callable[[str], list[str]]:
-    """Return a function that cuts a text, made by `bytes_to_text`, into its pre-tokens."""
-    check_pattern(pattern)
-    return pre_token_pattern().findall
+PATTERN_NAMES = ("gpt2", "gpt4", "gpt4o")
 
 
 def bytes_to_text(data: bytes) -> str:
@@ -41,34 +26,76 @@ def text_to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-@cache
-def pre_token_pattern() -> re.Pattern[str]:
-    r"""Compile GPT-2's pattern over our own table of classes.
+def check_pattern(pattern: str) -> None:
+    """Refuse what is neither the name of a pattern nor a regular expression that can be used.
 
-    Python's `\s` and `str.isalpha` follow another Unicode version and other rules than the Rust
-    libraries (`\s` takes U+001C, for one), so every class is written out from the generated table.
+    Raises:
+        TokenizerError: When a name is unknown, or an expression is malformed, can match nothing, or
+            means something else to another engine.
     """
-    letter, number, space = map(_class_body, (LETTERS, NUMBERS, WHITE_SPACE))
+    if pattern in PATTERN_NAMES:
+        return
+    if not re.fullmatch(r"[\w-]*", pattern):
+        pre_token_splitter(pattern)
+        return
+    raise TokenizerError(
+        f"pattern `{pattern}` is unknown{did_you_mean(pattern, PATTERN_NAMES)}; use "
+        f"{', '.join(PATTERN_NAMES)} or a regular expression"
+    )
+
+
+@cache
+def pre_token_splitter(pattern: str) -> Callable[[str], list[str]]:
+    """Return a function that cuts a text, made by `bytes_to_text`, into its pre-tokens."""
+    if pattern in PATTERN_NAMES:
+        return named_pattern(pattern).findall
+    # Most tokenizers never need it, so it is imported where one does.
+    from nano_transformer.tokenization.custom_pattern import expression_splitter
+
+    return expression_splitter(pattern)
+
+
+@cache
+def named_pattern(name: str) -> re.Pattern[str]:
+    r"""Compile a pattern over our own table of classes; L, N, s and so on name Unicode classes.
+
+    They are tiktoken's `r50k_base`, `cl100k_base` and `o200k_base`. What ends a run of white space
+    is the same in all: `\s+(?!\S)` takes all but its last character, which may join a word.
+    """
+    letter, number, space = class_body("L"), class_body("N"), class_body("s")
+    run = f"[{space}]+(?![^{space}])|[{space}]"
+    if name == "gpt2":
+        return re.compile(
+            f"'(?:[sdmt]|ll|ve|re)| ?[{letter}]+| ?[{number}]+| ?[^{space}{letter}{number}]+|{run}"
+        )
+    contraction = "'(?:[sS\u017fdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])"
+    before_word = rf"[^\r\n{letter}{number}]?"
+    if name == "gpt4":
+        return re.compile(
+            f"{contraction}|{before_word}[{letter}]+|[{number}]{{1,3}}"
+            rf"| ?[^{space}{letter}{number}]+[\r\n]*|[{space}]+\Z|[{space}]*[\r\n]|{run}"
+        )
+    upper, lower = class_body("Lu", "Lt", "Lm", "Lo", "M"), class_body("Ll", "Lm", "Lo", "M")
     return re.compile(
-        "'(?:[sdmt]|ll|ve|re)"
-        f"| ?[{letter}]+"
-        f"| ?[{number}]+"
-        f"| ?[^{space}{letter}{number}]+"
-        f"|[{space}]+(?![^{space}])"  # all of a run but its last character, which may join a word
-        f"|[{space}]+"
+        f"{before_word}[{upper}]*[{lower}]+(?:{contraction})?"
+        f"|{before_word}[{upper}]+[{lower}]*(?:{contraction})?|[{number}]{{1,3}}"
+        rf"| ?[^{space}{letter}{number}]+[\r\n/]*|[{space}]*[\r\n]+|{run}"
     )
 
 
 @cache
 def sure_border_pattern() -> re.Pattern[str]:
-    r"""Compile a pattern whose match ends one character after the last sure border.
+    r"""Compile a pattern whose match ends at the last sure border of a text.
 
-    A sure border lies just before the last character of a run of white space that something else
-    follows: there the pattern always starts a new pre-token, whatever surrounds it, and what lies
-    before it is cut alike with and without the rest.
+    There every named pattern begins a pre-token, and cuts what lies before alike with and without
+    the rest: after a letter before what is no letter, mark or apostrophe; after a number before what
+    is no number; after anything else but white space before white space other than a line break.
     """
-    space = _class_body(WHITE_SPACE)
-    return re.compile(f"(?s:.*)[{space}](?=[^{space}])")
+    letter, number, space = class_body("L"), class_body("N"), class_body("s")
+    return re.compile(
+        f"(?s:.*)(?:(?<=[{letter}])(?=[^{letter}{class_body('M')}'])|(?<=[{number}])(?=[^{number}])"
+        rf"|(?<=[^{space}])(?![\r\n])(?=[{space}]))"
+    )
 
 
 @cache
@@ -84,7 +111,3 @@ def special_token_pattern(special_tokens: tuple[str, ...]) -> re.Pattern[str]:
 def split_into_pre_tokens(text: bytes, pattern: str = DEFAULT_PATTERN) -> list[bytes]:
     """Cut `text` where `pattern` does; the pieces joined are `text` again."""
     return [text_to_bytes(piece) for piece in pre_token_splitter(pattern)(bytes_to_text(text))]
-
-
-def _class_body(ranges: Iterable[tuple[int, int]]) -> str:
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)

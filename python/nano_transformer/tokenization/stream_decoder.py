@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 
 class StreamDecoder:
-    """Decodes ids as they come: each `push` returns the characters that are complete by then.
+    r"""Decodes ids as they come: each `push` returns the characters that are complete by then.
 
     All results joined, that of `finish` included, are `Tokenizer.decode` of all ids: U+FFFD stands
     for malformed bytes, and a U+FFFD that the text really holds is no different from any character.
 
     Example:
-        >>> decoder = StreamDecoder({0: b"caf\\xc3", 1: b"\\xa9!"}.__getitem__)
+        >>> decoder = StreamDecoder({0: b"caf\xc3", 1: b"\xa9!"}.__getitem__)
         >>> decoder.push(0), decoder.push(1), decoder.finish()
         ('caf', 'é!', '')
     """

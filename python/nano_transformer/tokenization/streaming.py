@@ -5,7 +5,11 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from nano_transformer.errors import DataError
-from nano_transformer.tokenization.pre_tokens import special_token_pattern, sure_border_pattern
+from nano_transformer.tokenization.pre_tokens import (
+    PATTERN_NAMES,
+    special_token_pattern,
+    sure_border_pattern,
+)
 
 EncodingErrors = Literal["strict", "replace"]
 
@@ -54,18 +58,19 @@ def separable_chunks(
 ) -> Iterator[str]:
     """Regroup a text that comes in pieces into chunks that may be encoded one by one.
 
-    A cut is made right after a special token or at a sure border, and only where the text seen so
-    far decides it: the tail that could still grow into a special token is held back. Memory holds
-    one chunk, or the longest stretch without a border.
+    A cut is made right after a special token or, for a named pattern, at a sure border, and only
+    where the text seen so far decides it: the tail that could still grow into a special token is held
+    back. Memory holds one chunk, or the longest stretch without a place to cut.
 
     Args:
         texts: Consecutive pieces of one text, cut anywhere between two characters.
         special_tokens: Tokens that cut the text wherever they stand.
         chunk_characters: How much to gather before a cut is looked for.
-        pattern: The pre-token pattern, which decides where the sure borders are.
+        pattern: The pre-token pattern.
     """
     specials = special_token_pattern(special_tokens)
     hold_back = max(map(len, special_tokens), default=1) - 1
+    has_borders = pattern in PATTERN_NAMES
     buffer = ""
     searched = 0  # no special token starts before this position, and no border lies there
     wanted = chunk_characters
@@ -80,10 +85,10 @@ def separable_chunks(
             if match.start() >= decided:
                 break
             cut = match.end()
-        # The character after the border must be decided too: a special token there would end the
-        # run of white space, and the run would stay whole.
-        if border := sure_border_pattern().match(buffer, max(cut, searched), max(decided, 0)):
-            cut = border.end() - 1
+        # The character after a border must be seen, and a token may begin before the border. From
+        # `cut` on there is no token that starts before `decided`.
+        if has_borders and (border := _last_border(buffer, max(cut, searched), decided)):
+            cut = border
         if cut:
             yield buffer[:cut]
             buffer, searched = buffer[cut:], 0
@@ -92,3 +97,10 @@ def separable_chunks(
         wanted = len(buffer) + chunk_characters
     if buffer:
         yield buffer
+
+
+def _last_border(text: str, first: int, decided: int) -> int | None:
+    """Return the last sure border between `first` and `decided`, itself included, if there is one."""
+    # The border lies between two characters, and the pattern looks at both.
+    match = sure_border_pattern().match(text, first, min(decided + 1, len(text)))
+    return match.end() if match and match.end() > first else None

@@ -125,7 +125,7 @@ class VocabularyAccess:
         return self.digest, roles.bos_token, roles.eos_token, roles.pad_token
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Tokenizer) and self._identity() == other._identity()
+        return isinstance(other, VocabularyAccess) and self._identity() == other._identity()
 
     def __hash__(self) -> int:
         return hash(self.digest)

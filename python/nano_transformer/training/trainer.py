@@ -31,8 +31,8 @@ from nano_transformer.training.runs import (
     LATEST,
     METRICS,
     RUN_CONFIG,
-    TRAINER_CONFIG,
     TOKENIZER,
+    TRAINER_CONFIG,
     check_output_dir,
     find_checkpoint,
 )
