@@ -52,9 +52,22 @@ def explicit_expression(pattern: str) -> str:
     return _Parser(pattern).parse()
 
 
+def engine_dependent_part(pattern: str) -> str | None:
+    """Return a part of an expression that Oniguruma reads differently, if there is one.
+
+    Raises:
+        TokenizerError: As `explicit_expression`.
+    """
+    text_bytes(pattern)
+    parser = _Parser(pattern)
+    parser.parse()
+    return parser.engine_dependent_part
+
+
 class _Parser:
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
+        self.engine_dependent_part: str | None = None
         self.position = 0
         self.ignores_case = False
 
@@ -106,6 +119,8 @@ class _Parser:
         self.position = match.end()
         if _QUANTIFIER.match(self.pattern, self.position):
             self._fail(f"a second quantifier follows `{match[0]}`; put the first into a group")
+        if match[0].endswith(("}+", "}?")):
+            self.engine_dependent_part = match[0]  # a second quantifier, in Oniguruma
         may_be_none = match[0][0] in "*?" or re.match(r"\{0+[,}]", match[0]) is not None
         return _Part(part.text + match[0], may_be_none)
 
@@ -121,6 +136,7 @@ class _Parser:
         if character == ".":
             return _Part(r"[^\n]", False)
         if character in "^$":
+            self.engine_dependent_part = character  # ends of lines, in Oniguruma
             return _Part(r"\A" if character == "^" else r"\Z", True, is_assertion=True)
         if character in _SPECIAL:
             self.position -= 1

@@ -1,6 +1,6 @@
 """What a vocabulary, its merges and its special tokens must fulfil to make a tokenizer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nano_transformer.errors import TokenizerError
 
@@ -76,6 +76,24 @@ def unknown_id(token_id: int, largest: int) -> TokenizerError:
     return TokenizerError(
         f"token id {token_id} is not in the vocabulary, whose largest id is {largest}"
     )
+
+
+def ordinary_ids(
+    vocab: Mapping[int, bytes],
+    merges: Sequence[tuple[bytes, bytes]],
+    special_tokens: Collection[str],
+) -> dict[bytes, int]:
+    """Return the ids of the tokens that ordinary text can become.
+
+    A special token is among them only when it is a single byte or what a merge makes.
+    """
+    specials = {token.encode() for token in special_tokens}
+    merged = {left + right for left, right in merges}
+    return {
+        token: token_id
+        for token_id, token in vocab.items()
+        if token not in specials or len(token) == 1 or token in merged
+    }
 
 
 def check_vocabulary(vocab: Mapping[int, bytes]) -> dict[bytes, int]:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from nano_transformer import files
 from nano_transformer.errors import TokenizerError
+from nano_transformer.tokenization.definition import TokenizerDefinition
+from nano_transformer.tokenization.formats.reading import read_json, read_text
+from nano_transformer.tokenization.pre_tokens import DEFAULT_PATTERN
 
 MERGES_HEADER = "#version: 0.2"
 
@@ -30,6 +33,46 @@ def _character_to_byte() -> dict[str, int]:
     return {character: byte for byte, character in byte_to_character().items()}
 
 
+def read_gpt2(
+    vocab_path: Path,
+    merges_path: Path,
+    special_tokens: Collection[str] = (),
+    *,
+    pattern: str = DEFAULT_PATTERN,
+) -> TokenizerDefinition:
+    """Read both files, which say neither the pattern nor which tokens are special.
+
+    Raises:
+        TokenizerError: When a file is malformed or they do not fit; the message names the line.
+        OSError: When one cannot be read.
+    """
+    vocab = read_vocab(vocab_path, special_tokens)
+    merges = read_merges(merges_path)
+    known = set(vocab.values())
+    for number, (left, right) in enumerate(merges):
+        for token in (left, right, left + right):
+            if token not in known:
+                line = number + 1 + _has_header(merges_path)
+                raise TokenizerError(
+                    f"`{merges_path}` line {line} joins {left!r} and {right!r}, but {token!r} is not "
+                    f"in `{vocab_path}`; both files must come from the same training"
+                )
+    return TokenizerDefinition(
+        vocab=vocab, merges=merges, special_tokens=list(special_tokens), pattern=pattern
+    )
+
+
+def write_gpt2(vocab_path: Path, merges_path: Path, definition: TokenizerDefinition) -> None:
+    """Replace both files; pattern, special tokens and roles are lost."""
+    write_vocab(vocab_path, definition.vocab)
+    write_merges(merges_path, definition.merges)
+
+
+def _has_header(merges_path: Path) -> bool:
+    with merges_path.open("rb") as file:
+        return file.readline().startswith(b"#version")
+
+
 def read_vocab(path: Path, special_tokens: Collection[str] = ()) -> dict[int, bytes]:
     """Read `vocab.json`: an object of token to id.
 
@@ -41,14 +84,12 @@ def read_vocab(path: Path, special_tokens: Collection[str] = ()) -> dict[int, by
         TokenizerError: When the file is malformed; the message names the line or the entry.
         OSError: When it cannot be read.
     """
-    try:
-        pairs = json.loads(_read_text(path), object_pairs_hook=list)
-    except json.JSONDecodeError as error:
-        raise TokenizerError(f"`{path}` line {error.lineno} is not JSON: {error.msg}") from None
+    pairs = read_json(path, object_pairs_hook=list)
     # `object_pairs_hook` makes an object a list of tuples; any other list holds something else.
     if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
         raise TokenizerError(f"`{path}` must hold one JSON object of token to id, as GPT-2's does")
     vocab: dict[int, bytes] = {}
+    ids: dict[bytes, int] = {}
     for token, token_id in pairs:
         if type(token_id) is not int or token_id < 0:
             raise TokenizerError(
@@ -59,14 +100,20 @@ def read_vocab(path: Path, special_tokens: Collection[str] = ()) -> dict[int, by
                 f"`{path}` gives id {token_id} twice, the second time to {token!r}"
             )
         try:
-            vocab[token_id] = token_to_bytes(token)
+            data = token_to_bytes(token)
         except KeyError as error:
             if token not in special_tokens:
                 raise TokenizerError(
                     f"`{path}` has the token {token!r}, whose character {error.args[0]!r} stands "
                     "for no byte in GPT-2's map; name it in `special_tokens` if it is plain text"
                 ) from None
-            vocab[token_id] = token.encode()
+            data = token.encode()
+        if data in ids:
+            raise TokenizerError(
+                f"`{path}` gives ids {ids[data]} and {token_id} to {data!r}; each token has one id"
+            )
+        vocab[token_id] = data
+        ids[data] = token_id
     return vocab
 
 
@@ -78,7 +125,7 @@ def read_merges(path: Path) -> list[tuple[bytes, bytes]]:
         OSError: When the file cannot be read.
     """
     # Only "\n" ends a line here: `splitlines` would also cut at characters a token may hold.
-    lines = _read_text(path).split("\n")
+    lines = read_text(path).split("\n")
     if lines[-1] == "":
         lines.pop()
     merges: list[tuple[bytes, bytes]] = []
@@ -128,12 +175,3 @@ def token_to_bytes(token: str) -> bytes:
     """
     byte_of = _character_to_byte()
     return bytes([byte_of[character] for character in token])
-
-
-def _read_text(path: Path) -> str:
-    data = path.read_bytes()
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise TokenizerError(f"`{path}` line {line} is not valid UTF-8") from None
