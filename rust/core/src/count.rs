@@ -5,8 +5,9 @@ use rustc_hash::FxHashMap;
 use crate::cuts::{PART_BYTES, part_end};
 use crate::piece_cache::PieceKey;
 use crate::special::{Segment, SpecialTokens};
+use crate::train::{Learning, Merge, learn_merges};
 use crate::workers::share_work;
-use crate::{Error, Pattern, Progress, Stage, TextSource, TrainingJob};
+use crate::{Error, InvalidUtf8, Pattern, Progress, Stage, TextSource};
 
 /// Distinct pre-tokens with their counts; short ones are packed.
 #[derive(Default)]
@@ -20,9 +21,10 @@ impl PieceCounts {
     #[inline]
     pub(crate) fn add(&mut self, piece: &[u8], count: u64) {
         if let Some(key) = PieceKey::pack(piece) {
-            *self.short.entry(key).or_default() += count;
+            let known = self.short.entry(key).or_default();
+            *known = known.saturating_add(count);
         } else if let Some(known) = self.long.get_mut(piece) {
-            *known += count;
+            *known = known.saturating_add(count);
         } else {
             self.long.insert(piece.to_vec(), count);
         }
@@ -30,11 +32,17 @@ impl PieceCounts {
 
     /// Add all counts of `other`; the order in which tables are added makes no difference.
     fn absorb(&mut self, other: Self) {
+        if self.short.is_empty() && self.long.is_empty() {
+            *self = other;
+            return;
+        }
         for (key, count) in other.short {
-            *self.short.entry(key).or_default() += count;
+            let known = self.short.entry(key).or_default();
+            *known = known.saturating_add(count);
         }
         for (piece, count) in other.long {
-            *self.long.entry(piece).or_default() += count;
+            let known = self.long.entry(piece).or_default();
+            *known = known.saturating_add(count);
         }
     }
 
@@ -52,47 +60,95 @@ impl PieceCounts {
     }
 }
 
-/// Count the pre-tokens between the special tokens of all texts.
-pub(crate) fn count_pre_tokens(
-    job: &TrainingJob<'_>,
-    progress: &Progress,
-) -> Result<PieceCounts, Error> {
-    let specials = SpecialTokens::new(job.special_tokens.to_vec())?;
-    let lengths = job
-        .sources
-        .iter()
-        .map(|source| source.length())
-        .collect::<Result<Vec<_>, _>>()?;
-    progress.start(Stage::Counting, lengths.iter().sum());
-    let parts = Parts {
-        sources: job.sources,
-        lengths: &lengths,
-        specials: &specials,
-        pattern: job.pattern,
-        start: 0,
-    };
-    let tables = share_work(
-        parts,
-        job.num_threads,
-        PieceCounts::default,
-        |counts, _, part| {
-            progress.check()?;
-            let bytes = part.source.read(part.start, part.stop)?;
-            let text = part.source.decode(&bytes, part.start, job.invalid_utf8)?;
-            for segment in specials.segments(&text) {
-                if let Segment::Ordinary(stretch) = segment {
-                    job.pattern
-                        .for_each_piece(stretch, |piece| counts.add(piece, 1))?;
+/// Counts the pre-tokens between special tokens, text after text.
+///
+/// The counts do not depend on the order of texts, on the number of threads or on how a corpus is
+/// divided among counters whose counts are added up.
+pub struct PreTokenCounter {
+    pattern: Pattern,
+    specials: SpecialTokens,
+    counts: PieceCounts,
+}
+
+impl PreTokenCounter {
+    /// A counter that has seen nothing yet.
+    pub fn new(pattern: Pattern, special_tokens: Vec<Vec<u8>>) -> Result<Self, Error> {
+        Ok(Self {
+            pattern,
+            specials: SpecialTokens::new(special_tokens)?,
+            counts: PieceCounts::default(),
+        })
+    }
+
+    /// Count all pre-tokens of `sources`, each of which stands by itself; after an error, none.
+    ///
+    /// `num_threads` may be 0, for one for each core.
+    pub fn count(
+        &mut self,
+        sources: &[TextSource<'_>],
+        invalid_utf8: InvalidUtf8,
+        num_threads: usize,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let lengths = sources
+            .iter()
+            .map(|source| source.length())
+            .collect::<Result<Vec<_>, _>>()?;
+        progress.start(Stage::Counting, lengths.iter().sum());
+        let parts = Parts {
+            sources,
+            lengths: &lengths,
+            specials: &self.specials,
+            pattern: &self.pattern,
+            start: 0,
+        };
+        let tables = share_work(
+            parts,
+            num_threads,
+            PieceCounts::default,
+            |counts, _, part| {
+                progress.check()?;
+                let bytes = part.source.read(part.start, part.stop)?;
+                let text = part.source.decode(&bytes, part.start, invalid_utf8)?;
+                for segment in self.specials.segments(&text) {
+                    if let Segment::Ordinary(stretch) = segment {
+                        self.pattern
+                            .for_each_piece(stretch, |piece| counts.add(piece, 1))?;
+                    }
                 }
-            }
-            progress.add(part.stop - part.start);
-            Ok(())
-        },
-    )?;
-    let mut tables = tables.into_iter();
-    let mut all = tables.next().unwrap_or_default();
-    tables.for_each(|table| all.absorb(table));
-    Ok(all)
+                progress.add(part.stop - part.start);
+                Ok(())
+            },
+        )?;
+        for table in tables {
+            self.counts.absorb(table);
+        }
+        Ok(())
+    }
+
+    /// Count a pre-token `count` times more; a sum beyond 64 bits stays at their largest number.
+    pub fn add(&mut self, piece: &[u8], count: u64) {
+        self.counts.add(piece, count);
+    }
+
+    /// Every pre-token with its count, in the order of their bytes.
+    #[must_use]
+    pub fn items(&self) -> Vec<(Vec<u8>, u64)> {
+        let mut items = Vec::new();
+        self.counts
+            .for_each(|piece, count| items.push((piece.to_vec(), count)));
+        items.sort_unstable();
+        items
+    }
+
+    /// Learn merges from what has been counted, in the order in which they apply.
+    pub fn learn_merges(
+        &self,
+        learning: &Learning,
+        progress: &Progress,
+    ) -> Result<Vec<Merge>, Error> {
+        learn_merges(&self.counts, learning, progress)
+    }
 }
 
 /// A part of a text that can be counted by itself.

@@ -2,7 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
+
+use rustc_hash::FxHashMap;
 
 use crate::piece_cache::{PieceCache, PieceKey};
 use crate::special::{Segment, SpecialTokens};
@@ -19,17 +22,23 @@ const KEPT_WORKSPACES: usize = 8;
 pub struct Encoder {
     pub(crate) vocabulary: Vocabulary,
     pub(crate) specials: SpecialTokens,
+    no_specials: SpecialTokens,
     pub(crate) pattern: Pattern,
     special_ids: Vec<u32>,
+    /// What whole pre-tokens become without merging; empty unless merges are to be ignored.
+    whole_ids: FxHashMap<Box<[u8]>, u32>,
     workspaces: Mutex<Vec<Workspace>>,
 }
 
 impl Encoder {
     /// Put together a vocabulary and special tokens, whose ids are in it.
+    ///
+    /// With `ignore_merges` a pre-token that is an ordinary token as a whole becomes it at once.
     pub fn new(
         vocabulary: Vocabulary,
         special_tokens: Vec<(Vec<u8>, u32)>,
         pattern: Pattern,
+        ignore_merges: bool,
     ) -> Result<Self, Error> {
         let (tokens, special_ids): (Vec<_>, Vec<_>) = special_tokens.into_iter().unzip();
         for &id in &special_ids {
@@ -38,31 +47,72 @@ impl Encoder {
                 .token(id)
                 .ok_or(Error::UnknownTokenId { id, largest })?;
         }
+        let whole_ids = if ignore_merges {
+            vocabulary.ordinary_ids(&special_ids)
+        } else {
+            FxHashMap::default()
+        };
         // The first workspace is made here, so that encoding short texts takes no new memory.
         let workspaces = Mutex::new(vec![Workspace::new()]);
         Ok(Self {
             vocabulary,
             specials: SpecialTokens::new(tokens)?,
+            no_specials: SpecialTokens::new(Vec::new())?,
             pattern,
             special_ids,
+            whole_ids,
             workspaces,
         })
     }
 
     /// The ids of `text`; special tokens in it become their ids when asked for.
+    ///
+    /// Only a pattern that is a regular expression can fail.
     pub fn encode(&self, text: &[u8], with_special_tokens: bool) -> Result<Vec<u32>, Error> {
-        let mut workspace = self.lock_workspaces().pop().unwrap_or_else(Workspace::new);
+        let mut workspace = self.borrow_workspace();
         let mut ids = Vec::new();
-        if with_special_tokens {
-            self.encode_into(text, &mut workspace, &mut ids)?;
-        } else {
-            self.encode_ordinary(text, &mut workspace, &mut ids)?;
-        }
-        let mut kept = self.lock_workspaces();
-        if kept.len() < KEPT_WORKSPACES {
-            kept.push(workspace);
-        }
+        self.encode_either(text, with_special_tokens, &mut workspace, &mut ids)?;
         Ok(ids)
+    }
+
+    /// Append the ids of `text`, with or without special tokens.
+    pub(crate) fn encode_either(
+        &self,
+        text: &[u8],
+        with_special_tokens: bool,
+        workspace: &mut Workspace,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        if with_special_tokens {
+            self.encode_into(text, workspace, ids)
+        } else {
+            self.encode_ordinary(text, workspace, ids)
+        }
+    }
+
+    /// Take a workspace whose cache may know something, or make one.
+    ///
+    /// No lock is waited for: a process that was forked while another thread held it would wait for
+    /// ever.
+    pub(crate) fn borrow_workspace(&self) -> BorrowedWorkspace<'_> {
+        let kept = self
+            .workspaces
+            .try_lock()
+            .ok()
+            .and_then(|mut kept| kept.pop());
+        BorrowedWorkspace {
+            workspace: Some(kept.unwrap_or_else(Workspace::new)),
+            home: &self.workspaces,
+        }
+    }
+
+    /// The special tokens that cut a text: all or none.
+    pub(crate) fn cutting_tokens(&self, with_special_tokens: bool) -> &SpecialTokens {
+        if with_special_tokens {
+            &self.specials
+        } else {
+            &self.no_specials
+        }
     }
 
     /// Id of a special token.
@@ -101,8 +151,13 @@ impl Encoder {
                     return;
                 }
                 let start = ids.len();
-                self.merge_short(piece, &mut workspace.symbols, ids);
+                match self.whole_ids.get(piece) {
+                    Some(&id) => ids.push(id),
+                    None => self.merge_short(piece, &mut workspace.symbols, ids),
+                }
                 workspace.cache.insert(key, &ids[start..]);
+            } else if let Some(&id) = self.whole_ids.get(piece) {
+                ids.push(id);
             } else if piece.len() <= SHORT_PIECE_BYTES {
                 self.merge_short(piece, &mut workspace.symbols, ids);
             } else {
@@ -197,12 +252,6 @@ impl Encoder {
             .filter(|symbol| symbol.id != Symbol::SWALLOWED.id);
         ids.extend(kept.map(|symbol| symbol.id));
     }
-
-    fn lock_workspaces(&self) -> MutexGuard<'_, Vec<Workspace>> {
-        self.workspaces
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A symbol of a pre-token, and the rank of its merge with the next one.
@@ -235,6 +284,36 @@ impl Workspace {
         Self {
             cache: PieceCache::new(),
             symbols: Vec::with_capacity(SHORT_PIECE_BYTES),
+        }
+    }
+}
+
+/// A workspace that goes back to its encoder when it is dropped.
+pub(crate) struct BorrowedWorkspace<'a> {
+    workspace: Option<Workspace>,
+    home: &'a Mutex<Vec<Workspace>>,
+}
+
+impl Deref for BorrowedWorkspace<'_> {
+    type Target = Workspace;
+
+    fn deref(&self) -> &Workspace {
+        self.workspace.as_ref().expect("it is there until dropped")
+    }
+}
+
+impl DerefMut for BorrowedWorkspace<'_> {
+    fn deref_mut(&mut self) -> &mut Workspace {
+        self.workspace.as_mut().expect("it is there until dropped")
+    }
+}
+
+impl Drop for BorrowedWorkspace<'_> {
+    fn drop(&mut self) {
+        if let (Some(workspace), Ok(mut kept)) = (self.workspace.take(), self.home.try_lock())
+            && kept.len() < KEPT_WORKSPACES
+        {
+            kept.push(workspace);
         }
     }
 }

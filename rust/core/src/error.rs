@@ -55,6 +55,10 @@ pub enum Error {
         bytes: usize,
     },
 
+    /// Counts that 64 bits cannot hold.
+    #[error("the counts of all pre-tokens add up to more than 2**64; give fewer counts")]
+    CountsTooLarge,
+
     /// A regular expression that does not compile.
     #[error("pattern `{pattern}` is no regular expression that can be used: {source}")]
     MalformedPattern {

@@ -4,6 +4,7 @@
 //! that every input survives the way to ids and back. Nothing here knows of Python: long jobs
 //! report to a [`Progress`], which another thread may read, and may use to cancel them.
 
+mod batch;
 mod classes;
 mod count;
 mod custom_pattern;
@@ -31,7 +32,9 @@ mod unicode;
 mod vocabulary;
 mod workers;
 
+pub use batch::FlatIds;
 pub use classes::prepare;
+pub use count::PreTokenCounter;
 pub use custom_pattern::CustomPattern;
 pub use encode::Encoder;
 pub use error::Error;
@@ -39,6 +42,6 @@ pub use pattern::Pattern;
 pub use progress::{Progress, Snapshot, Stage};
 pub use source::{InvalidUtf8, TextName, TextSource};
 pub use token_cache::{Span, TokenArraysJob, Written, write_token_arrays};
-pub use train::{Merge, TrainingJob, train};
+pub use train::{Learning, Merge, TieBreak};
 pub use unicode::UNICODE_VERSION;
 pub use vocabulary::Vocabulary;

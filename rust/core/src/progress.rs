@@ -15,8 +15,10 @@ pub enum Stage {
     Counting,
     /// Learning merges; progress is in merges.
     Merging,
-    /// Encoding documents; progress is in bytes.
+    /// Encoding texts; progress is in bytes.
     Encoding,
+    /// Decoding; progress is in ids.
+    Decoding,
 }
 
 impl Stage {
@@ -28,6 +30,7 @@ impl Stage {
             Self::Counting => "counting",
             Self::Merging => "merging",
             Self::Encoding => "encoding",
+            Self::Decoding => "decoding",
         }
     }
 }

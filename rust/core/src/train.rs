@@ -9,41 +9,47 @@ use std::mem::take;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::count::{PieceCounts, count_pre_tokens};
+use crate::count::PieceCounts;
 use crate::pair_heap::{Candidate, PairHeap};
-use crate::{Error, InvalidUtf8, Pattern, Progress, Stage, TextSource};
+use crate::{Error, Progress, Stage};
 
 /// The two tokens that a merge joins.
 pub type Merge = (Vec<u8>, Vec<u8>);
 
-/// What to learn merges from, and how.
+/// Which of several equally frequent pairs merges first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TieBreak {
+    /// The greatest pair of byte strings.
+    Bytes,
+    /// The lowest pair of ids, as in Hugging Face's trainer, where single bytes are numbered in the
+    /// order of the characters that GPT-2's files write them with.
+    HuggingFace,
+}
+
+/// What to learn.
 #[derive(Clone, Copy, Debug)]
-pub struct TrainingJob<'a> {
-    /// The texts; each stands by itself.
-    pub sources: &'a [TextSource<'a>],
+pub struct Learning {
     /// How many merges to learn at most.
     pub num_merges: usize,
-    /// Tokens that cut the texts and never merge.
-    pub special_tokens: &'a [Vec<u8>],
-    /// What cuts the texts into the pre-tokens that merges stay within.
-    pub pattern: &'a Pattern,
-    /// What to do about malformed UTF-8.
-    pub invalid_utf8: InvalidUtf8,
-    /// 0 means one for each core; the result does not depend on it.
-    pub num_threads: usize,
+    /// What decides between equals.
+    pub tie_break: TieBreak,
+    /// A pair that occurs less often never merges; 0 means the same as 1.
+    pub min_frequency: u64,
 }
 
 /// Learn merges, in the order in which they apply.
 ///
-/// The most frequent pair wins, and of equals the greatest pair of byte strings. A pair whose joined
-/// bytes are a token already never merges, so that no two tokens are alike.
-pub fn train(job: &TrainingJob<'_>, progress: &Progress) -> Result<Vec<Merge>, Error> {
-    let counts = count_pre_tokens(job, progress)?;
-    let mut trainer = Trainer::new(&counts)?;
-    drop(counts);
-    progress.start(Stage::Merging, job.num_merges as u64);
+/// The most frequent pair wins. A pair whose joined bytes are a token already never merges, so that
+/// no two tokens are alike.
+pub(crate) fn learn_merges(
+    counts: &PieceCounts,
+    learning: &Learning,
+    progress: &Progress,
+) -> Result<Vec<Merge>, Error> {
+    progress.start(Stage::Merging, learning.num_merges as u64);
+    let mut trainer = Trainer::new(counts, learning, progress)?;
     let mut merges = Vec::new();
-    while merges.len() < job.num_merges {
+    while merges.len() < learning.num_merges {
         progress.check()?;
         let Some((left, right)) = trainer.merge_best_pair() else {
             break;
@@ -109,10 +115,12 @@ struct Trainer {
     pieces: Pieces,
     pairs: Pairs,
     heap: PairHeap,
+    tie_break: TieBreak,
+    min_count: u64,
 }
 
 impl Trainer {
-    fn new(counts: &PieceCounts) -> Result<Self, Error> {
+    fn new(counts: &PieceCounts, learning: &Learning, progress: &Progress) -> Result<Self, Error> {
         let tokens: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
         let mut pieces = Pieces {
             slots: vec![BOUNDARY],
@@ -120,8 +128,13 @@ impl Trainer {
             counts: Vec::new(),
         };
         let mut pairs = Pairs::default();
+        let mut all_pairs: u128 = 0;
         counts.for_each(|piece, count| {
-            if piece.len() < 2 {
+            if piece.len() < 2 || progress.check().is_err() {
+                return;
+            }
+            all_pairs += u128::from(count) * piece.len() as u128;
+            if all_pairs > u128::from(u64::MAX) {
                 return;
             }
             for (index, bytes) in piece.windows(2).enumerate() {
@@ -137,6 +150,11 @@ impl Trainer {
                 .resize(pieces.slots.len(), pieces.counts.len() as u32);
             pieces.counts.push(count);
         });
+        progress.check()?;
+        // No count of a pair can be larger than that of all of them.
+        if all_pairs > u128::from(u64::MAX) {
+            return Err(Error::CountsTooLarge);
+        }
         // Positions and symbols are 32 bits wide.
         if pieces.slots.len() > INSIDE as usize {
             return Err(Error::TooManyPreTokens {
@@ -150,6 +168,8 @@ impl Trainer {
             pieces,
             pairs,
             heap: PairHeap::default(),
+            tie_break: learning.tie_break,
+            min_count: learning.min_frequency.max(1),
         };
         trainer.offer_pairs_from(0);
         Ok(trainer)
@@ -164,8 +184,8 @@ impl Trainer {
 
     fn offer(&mut self, pair: u32) {
         let count = self.pairs.counts[pair as usize];
-        if count > 0 {
-            let is_above = order(&self.tokens, &self.pairs);
+        if count >= self.min_count {
+            let is_above = order(&self.tokens, &self.pairs, self.tie_break);
             self.heap.push(Candidate { count, pair }, is_above);
         }
     }
@@ -173,7 +193,9 @@ impl Trainer {
     /// Merge the best pair everywhere; `None` when no pair is left.
     fn merge_best_pair(&mut self) -> Option<(u32, u32)> {
         loop {
-            let Candidate { count, pair } = self.heap.pop(order(&self.tokens, &self.pairs))?;
+            let Candidate { count, pair } =
+                self.heap
+                    .pop(order(&self.tokens, &self.pairs, self.tie_break))?;
             if count != self.pairs.counts[pair as usize] {
                 self.offer(pair); // it has fallen since it was put on the heap
                 continue;
@@ -232,21 +254,47 @@ impl Trainer {
     }
 }
 
-/// The order of candidates: by count, then by the bytes of both tokens.
+/// The order of candidates: by count, then by the rule for ties.
 fn order<'a>(
     tokens: &'a [Vec<u8>],
     pairs: &'a Pairs,
+    tie_break: TieBreak,
 ) -> impl Fn(Candidate, Candidate) -> bool + 'a {
     move |a, b| {
-        let by_bytes = || {
+        let by_rule = || {
             let (a_left, a_right) = pairs.symbols[a.pair as usize];
             let (b_left, b_right) = pairs.symbols[b.pair as usize];
-            let of = |symbol: u32| &tokens[symbol as usize];
-            of(a_left)
-                .cmp(of(b_left))
-                .then_with(|| of(a_right).cmp(of(b_right)))
+            match tie_break {
+                TieBreak::Bytes => {
+                    let of = |symbol: u32| &tokens[symbol as usize];
+                    of(a_left)
+                        .cmp(of(b_left))
+                        .then_with(|| of(a_right).cmp(of(b_right)))
+                }
+                TieBreak::HuggingFace => {
+                    let a = (huggingface_id(a_left), huggingface_id(a_right));
+                    let b = (huggingface_id(b_left), huggingface_id(b_right));
+                    b.cmp(&a)
+                }
+            }
         };
-        a.count.cmp(&b.count).then_with(by_bytes) == Ordering::Greater
+        a.count.cmp(&b.count).then_with(by_rule) == Ordering::Greater
+    }
+}
+
+/// The number Hugging Face's trainer gives a symbol, special tokens aside.
+///
+/// GPT-2's files write printable bytes of Latin-1 as themselves, and the others, in order, as
+/// characters above all of them.
+fn huggingface_id(symbol: u32) -> u32 {
+    match symbol {
+        0..=32 => symbol + 188,
+        33..=126 => symbol - 33,
+        127..=160 => symbol - 127 + 221,
+        161..=172 => symbol - 161 + 94,
+        173 => 255,
+        174..=255 => symbol - 174 + 106,
+        merged => merged,
     }
 }
 

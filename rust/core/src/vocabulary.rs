@@ -1,6 +1,6 @@
 //! The tokens with their ids, and the merges by the pair of ids they join.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
 
@@ -86,8 +86,24 @@ impl Vocabulary {
         Some(&self.bytes[start..self.ends[index]])
     }
 
+    /// The ids of the tokens that ordinary text can become: all but special ones, unless such a one
+    /// is a single byte or what a merge makes.
+    pub(crate) fn ordinary_ids(&self, special_ids: &[u32]) -> FxHashMap<Box<[u8]>, u32> {
+        let merged: FxHashSet<u32> = self.merged_ids.iter().copied().collect();
+        let specials: FxHashSet<u32> = special_ids.iter().copied().collect();
+        let tokens = self
+            .ids
+            .iter()
+            .filter_map(|&id| Some((id, self.token(id)?)));
+        tokens
+            .filter(|(id, token)| !specials.contains(id) || token.len() == 1 || merged.contains(id))
+            .map(|(id, token)| (Box::from(token), id))
+            .collect()
+    }
+
     /// The largest id in use.
-    pub(crate) fn largest_id(&self) -> u32 {
+    #[must_use]
+    pub fn largest_id(&self) -> u32 {
         self.ids.last().copied().unwrap_or(0)
     }
 

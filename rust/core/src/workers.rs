@@ -1,9 +1,39 @@
 //! How units of work are shared among threads: handed out in order, and with the first error kept.
 
+use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crate::Error;
+
+/// More threads than this are never started, whatever is asked for.
+const MOST_THREADS: usize = 256;
+
+/// Run `work` on every unit as `share_work` does, and return what it makes of each, in order.
+pub(crate) fn map_in_order<U, T, S, I>(
+    units: I,
+    num_threads: usize,
+    new_state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, U) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error>
+where
+    I: Iterator<Item = Result<U, Error>> + Send,
+    S: Send,
+    T: Send,
+{
+    let states = share_work(
+        units,
+        num_threads,
+        || (new_state(), Vec::new()),
+        |(state, done), number, unit| {
+            done.push((number, work(state, unit)?));
+            Ok(())
+        },
+    )?;
+    let mut results: Vec<(usize, T)> = states.into_iter().flat_map(|(_, done)| done).collect();
+    results.sort_unstable_by_key(|&(number, _)| number);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
 
 /// Run `work` on every unit, on `num_threads` threads (0: one for each core), each with a state of
 /// its own, and return those states.
@@ -40,21 +70,22 @@ where
     };
     let num_threads = match num_threads {
         0 => thread::available_parallelism().map_or(1, usize::from),
-        given => given,
+        given => given.min(MOST_THREADS),
     };
     let states = if num_threads == 1 {
         vec![run()]
     } else {
         thread::scope(|scope| {
-            let threads: Vec<_> = (0..num_threads).map(|_| scope.spawn(run)).collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
+            // A system that gives no more threads still gets the work done, by those it gave.
+            let spawn = |_| thread::Builder::new().spawn_scoped(scope, run).ok();
+            let threads: Vec<_> = (1..num_threads).map_while(spawn).collect();
+            let own = run();
+            let others = threads.into_iter().map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            iter::once(own).chain(others).collect()
         })
     };
     let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);

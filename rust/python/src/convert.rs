@@ -1,53 +1,12 @@
 //! How Python's arguments become the core's.
 
-use std::path::PathBuf;
-
-use nanot_bpe::{InvalidUtf8, TextSource};
-use pyo3::exceptions::PyTypeError;
+use nanot_bpe::InvalidUtf8;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyList, PyTuple};
 
 use crate::errors::TokenizerError;
-
-/// Files, or texts in memory; the bytes stay where Python has them.
-pub(crate) enum Sources {
-    Files(Vec<PathBuf>),
-    Texts(Vec<PyBackedBytes>),
-}
-
-impl Sources {
-    /// The core's view of them.
-    pub(crate) fn as_text_sources(&self) -> Vec<TextSource<'_>> {
-        match self {
-            Self::Files(paths) => paths.iter().map(|path| TextSource::File(path)).collect(),
-            Self::Texts(texts) => texts
-                .iter()
-                .zip(1..)
-                .map(|(text, number)| TextSource::Memory(text, number))
-                .collect(),
-        }
-    }
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Sources {
-    type Error = PyErr;
-
-    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let items: Vec<Bound<'py, PyAny>> = object.extract()?;
-        if items.iter().all(PyAnyMethods::is_instance_of::<PyString>) {
-            let paths = items.iter().map(PyAnyMethods::extract::<PathBuf>);
-            return Ok(Self::Files(paths.collect::<PyResult<_>>()?));
-        }
-        let texts = items.iter().map(|item| {
-            let bytes = item.cast::<PyBytes>().map_err(|_| {
-                PyTypeError::new_err("`sources` must hold only str (paths) or only bytes (texts)")
-            })?;
-            Ok(PyBackedBytes::from(bytes.clone()))
-        });
-        Ok(Self::Texts(texts.collect::<PyResult<_>>()?))
-    }
-}
 
 /// The core's name of a Python flag.
 pub(crate) fn invalid_utf8(replace: bool) -> InvalidUtf8 {
@@ -61,10 +20,62 @@ pub(crate) fn invalid_utf8(replace: bool) -> InvalidUtf8 {
 /// A token id from any integer; one that 32 bits cannot hold is a `TokenizerError`.
 pub(crate) fn token_id(number: &Bound<'_, PyAny>) -> PyResult<u32> {
     number.extract::<u32>().map_err(|error| {
-        if error.is_instance_of::<pyo3::exceptions::PyOverflowError>(number.py()) {
+        if error.is_instance_of::<PyOverflowError>(number.py()) {
             TokenizerError::new_err(format!("token id {number} is not in 0 to {}", u32::MAX - 1))
         } else {
             error
         }
     })
+}
+
+/// Ids that are to be decoded: a sequence of integers, or a one-dimensional array of them.
+///
+/// One that 32 bits cannot hold is in no vocabulary, `largest` being the largest that is.
+pub(crate) fn known_ids(ids: &Bound<'_, PyAny>, largest: u32) -> PyResult<Vec<u32>> {
+    let is_plain = ids.is_instance_of::<PyList>() || ids.is_instance_of::<PyTuple>();
+    if !is_plain && let Some(ids) = ids_in_array(ids, largest) {
+        return ids;
+    }
+    ids.try_iter()?
+        .map(|id| {
+            let id = id?;
+            id.extract::<u32>().map_err(|error| {
+                if error.is_instance_of::<PyOverflowError>(id.py()) {
+                    unknown_id(&id, largest)
+                } else {
+                    error
+                }
+            })
+        })
+        .collect()
+}
+
+/// The ids in an array of a usual type, without a Python object for each.
+fn ids_in_array(array: &Bound<'_, PyAny>, largest: u32) -> Option<PyResult<Vec<u32>>> {
+    let py = array.py();
+    if let Ok(buffer) = PyBuffer::<u32>::get(array) {
+        return Some(buffer.to_vec(py));
+    }
+    if let Ok(buffer) = PyBuffer::<u16>::get(array) {
+        let ids = buffer.to_vec(py);
+        return Some(ids.map(|ids| ids.into_iter().map(u32::from).collect()));
+    }
+    let wide: PyResult<Vec<i64>> = if let Ok(buffer) = PyBuffer::<i64>::get(array) {
+        buffer.to_vec(py)
+    } else if let Ok(buffer) = PyBuffer::<i32>::get(array) {
+        let ids = buffer.to_vec(py);
+        ids.map(|ids| ids.into_iter().map(i64::from).collect())
+    } else {
+        return None;
+    };
+    Some(wide.and_then(|ids| {
+        let narrow = |id: i64| u32::try_from(id).map_err(|_| unknown_id(id, largest));
+        ids.into_iter().map(narrow).collect()
+    }))
+}
+
+fn unknown_id(id: impl std::fmt::Display, largest: u32) -> PyErr {
+    TokenizerError::new_err(format!(
+        "token id {id} is not in the vocabulary, whose largest id is {largest}"
+    ))
 }

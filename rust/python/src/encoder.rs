@@ -2,19 +2,25 @@
 
 use std::path::PathBuf;
 
-use nanot_bpe::{Encoder, Pattern, Span, TokenArraysJob, Vocabulary, write_token_arrays};
+use nanot_bpe::{
+    Encoder, FlatIds, Pattern, Progress, Span, TokenArraysJob, Vocabulary, write_token_arrays,
+};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyByteArray, PyBytes, PyList};
 
-use crate::convert::{invalid_utf8, token_id};
-use crate::errors::to_python;
+use crate::convert::{invalid_utf8, known_ids, token_id};
+use crate::errors::{catch_panic, to_python};
 use crate::watch::run_watched;
+
+/// Batches of fewer bytes are encoded on the calling thread.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// An immutable byte-level BPE encoder and decoder; safe to share between threads.
 #[pyclass(frozen, module = "nano_transformer._native")]
 pub(crate) struct BpeEncoder {
     encoder: Encoder,
+    largest_id: u32,
 }
 
 #[pymethods]
@@ -26,6 +32,7 @@ impl BpeEncoder {
         merges: Vec<(PyBackedBytes, PyBackedBytes)>,
         special_tokens: Vec<(PyBackedBytes, Bound<'_, PyAny>)>,
         pattern: &str,
+        ignore_merges: bool,
     ) -> PyResult<Self> {
         let tokens = vocab
             .into_iter()
@@ -36,19 +43,58 @@ impl BpeEncoder {
             .map(|(token, id)| Ok((token.to_vec(), token_id(id)?)));
         let specials = specials.collect::<PyResult<Vec<_>>>()?;
         let build = || {
-            Encoder::new(
-                Vocabulary::new(&tokens, &merges)?,
-                specials,
-                Pattern::parse(pattern)?,
-            )
+            let vocabulary = Vocabulary::new(&tokens, &merges)?;
+            let pattern = Pattern::parse(pattern)?;
+            let largest_id = vocabulary.largest_id();
+            let encoder = Encoder::new(vocabulary, specials, pattern, ignore_merges)?;
+            Ok(Self {
+                encoder,
+                largest_id,
+            })
         };
-        let encoder = build().map_err(|error| to_python(py, error))?;
-        Ok(Self { encoder })
+        build().map_err(|error| to_python(py, error))
     }
 
     fn encode(&self, py: Python<'_>, text: &[u8], with_special_tokens: bool) -> PyResult<Vec<u32>> {
-        py.detach(|| self.encoder.encode(text, with_special_tokens))
+        py.detach(|| catch_panic(|| self.encoder.encode(text, with_special_tokens)))?
             .map_err(|error| to_python(py, error))
+    }
+
+    /// Return the ids of each text.
+    fn encode_batch<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<PyBackedBytes>,
+        with_special_tokens: bool,
+        num_threads: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let flat = self.encode_flat(py, &texts, with_special_tokens, num_threads)?;
+        let lists = flat.texts().map(|ids| PyList::new(py, ids));
+        PyList::new(py, lists.collect::<PyResult<Vec<_>>>()?)
+    }
+
+    /// Return the ids of all texts as little-endian uint32, and as int64 where each text begins.
+    fn encode_to_arrays<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<PyBackedBytes>,
+        with_special_tokens: bool,
+        num_threads: usize,
+    ) -> PyResult<(Bound<'py, PyByteArray>, Bound<'py, PyByteArray>)> {
+        let flat = self.encode_flat(py, &texts, with_special_tokens, num_threads)?;
+        let ids = PyByteArray::new_with(py, flat.ids.len() * 4, |bytes| {
+            for (place, id) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(&flat.ids) {
+                *place = id.to_le_bytes();
+            }
+            Ok(())
+        })?;
+        let offsets = PyByteArray::new_with(py, flat.offsets.len() * 8, |bytes| {
+            for (place, offset) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(&flat.offsets) {
+                *place = (*offset as u64).to_le_bytes();
+            }
+            Ok(())
+        })?;
+        Ok((ids, offsets))
     }
 
     fn decode<'py>(
@@ -56,15 +102,28 @@ impl BpeEncoder {
         py: Python<'py>,
         token_ids: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let ids = token_ids
-            .try_iter()?
-            .map(|id| token_id(&id?))
+        let ids = known_ids(token_ids, self.largest_id)?;
+        let bytes = py
+            .detach(|| self.encoder.decode(&ids))
+            .map_err(|error| to_python(py, error))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// Return the bytes of each list of ids, joined.
+    fn decode_batch<'py>(
+        &self,
+        py: Python<'py>,
+        batches: Vec<Bound<'py, PyAny>>,
+        num_threads: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let batches = batches
+            .iter()
+            .map(|ids| known_ids(ids, self.largest_id))
             .collect::<PyResult<Vec<_>>>()?;
-        let bytes = py.detach(|| self.encoder.decode(&ids));
-        Ok(PyBytes::new(
-            py,
-            &bytes.map_err(|error| to_python(py, error))?,
-        ))
+        let decoded = run_watched(py, None, |progress| {
+            self.encoder.decode_batch(&batches, num_threads, progress)
+        })?;
+        PyList::new(py, decoded.iter().map(|bytes| PyBytes::new(py, bytes)))
     }
 
     /// Encode the documents of byte spans of files into two .npy files; return (tokens, documents).
@@ -101,5 +160,28 @@ impl BpeEncoder {
             write_token_arrays(&self.encoder, &job, progress)
         })?;
         Ok((written.tokens, written.documents))
+    }
+}
+
+impl BpeEncoder {
+    /// Encode a batch; a small one on this thread, because starting others would take longer.
+    fn encode_flat(
+        &self,
+        py: Python<'_>,
+        texts: &[PyBackedBytes],
+        with_special_tokens: bool,
+        num_threads: usize,
+    ) -> PyResult<FlatIds> {
+        let texts: Vec<&[u8]> = texts.iter().map(|text| &text[..]).collect();
+        let work = |num_threads, progress: &Progress| {
+            self.encoder
+                .encode_batch(&texts, with_special_tokens, num_threads, progress)
+        };
+        if texts.iter().map(|text| text.len()).sum::<usize>() < SMALL_BYTES {
+            return py
+                .detach(|| catch_panic(|| work(1, &Progress::default())))?
+                .map_err(|error| to_python(py, error));
+        }
+        run_watched(py, None, |progress| work(num_threads, progress))
     }
 }

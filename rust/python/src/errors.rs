@@ -1,7 +1,10 @@
 //! Which Python exception each error of the core becomes.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use nanot_bpe::Error;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
 mod raised {
@@ -24,9 +27,10 @@ pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
             },
             None => PyOSError::new_err(format!("`{}`: {source}", path.display())),
         },
-        Error::InvalidUtf8 { .. } | Error::FileTooShort { .. } | Error::TooManyPreTokens { .. } => {
-            raised::DataError::new_err(error.to_string())
-        }
+        Error::InvalidUtf8 { .. }
+        | Error::FileTooShort { .. }
+        | Error::TooManyPreTokens { .. }
+        | Error::CountsTooLarge => raised::DataError::new_err(error.to_string()),
         Error::MalformedPattern { .. }
         | Error::PatternTooHard { .. }
         | Error::TokenIdOutOfRange { .. }
@@ -40,6 +44,23 @@ pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
         | Error::RepeatedMerge { .. }
         | Error::UnknownTokenId { .. } => TokenizerError::new_err(error.to_string()),
     }
+}
+
+/// Run `work`; a panic in it becomes an ordinary exception, which callers can catch as one.
+pub(crate) fn catch_panic<T>(work: impl FnOnce() -> T) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_error(panic.as_ref()))
+}
+
+/// The exception for a panic, which is always a fault of this program.
+pub(crate) fn panic_error(panic: &(dyn Any + Send)) -> PyErr {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    PyRuntimeError::new_err(format!(
+        "the tokenizer's extension failed where it never should ({}); please report this",
+        text.unwrap_or("no message")
+    ))
 }
 
 fn strerror(py: Python<'_>, number: i32) -> PyResult<String> {

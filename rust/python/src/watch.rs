@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nanot_bpe::{Error, Progress, Snapshot, Stage};
 use pyo3::prelude::*;
 
-use crate::errors::to_python;
+use crate::errors::{panic_error, to_python};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const REPORT_INTERVAL: Duration = Duration::from_millis(200);
@@ -55,7 +55,7 @@ pub(crate) fn run_watched<T: Send>(
                 Ok(value)
             }
             Ok(Err(error)) => Err(to_python(py, error)),
-            Err(panic) => std::panic::resume_unwind(panic),
+            Err(panic) => Err(panic_error(panic.as_ref())),
         }
     })
 }

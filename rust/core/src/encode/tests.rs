@@ -1,23 +1,27 @@
 //! Encoding against merging by definition, and back again.
 
 use super::*;
-use crate::Pattern;
-use crate::{InvalidUtf8, Progress, TextSource, TrainingJob, train};
+use crate::{InvalidUtf8, Learning, Pattern, PreTokenCounter, Progress, TextSource, TieBreak};
 
 const TEXT: &[u8] =
     b"the cat that sat there, then the other thing; aaaaaaa bananas \xC3\xA9\xC3\xA9 ";
 
 /// An encoder that has learnt every merge there is in `TEXT`, with two special tokens.
 fn encoder() -> (Encoder, Vec<crate::Merge>) {
-    let job = TrainingJob {
-        pattern: &Pattern::Gpt2,
-        sources: &[TextSource::Memory(TEXT, 1)],
+    let mut counter = PreTokenCounter::new(Pattern::Gpt2, Vec::new()).expect("no specials");
+    let progress = Progress::default();
+    let sources = [TextSource::Memory(TEXT, 1)];
+    counter
+        .count(&sources, InvalidUtf8::Reject, 1, &progress)
+        .expect("the text is valid");
+    let learning = Learning {
         num_merges: usize::MAX,
-        special_tokens: &[],
-        invalid_utf8: InvalidUtf8::Reject,
-        num_threads: 1,
+        tie_break: TieBreak::Bytes,
+        min_frequency: 1,
     };
-    let merges = train(&job, &Progress::default()).expect("the text is valid");
+    let merges = counter
+        .learn_merges(&learning, &progress)
+        .expect("few counts");
     let joined = merges
         .iter()
         .map(|(left, right)| [&left[..], right].concat());
@@ -28,7 +32,7 @@ fn encoder() -> (Encoder, Vec<crate::Merge>) {
     let specials = vec![(b"<s>".to_vec(), last - 1), (b"<s><s>".to_vec(), last)];
     let vocabulary = Vocabulary::new(&tokens, &merges).expect("a trained vocabulary is valid");
     (
-        Encoder::new(vocabulary, specials, Pattern::Gpt2).expect("the specials are in it"),
+        Encoder::new(vocabulary, specials, Pattern::Gpt2, false).expect("the specials are in it"),
         merges,
     )
 }
@@ -121,4 +125,23 @@ fn an_unknown_id_is_named() {
         encoder.decode(&[5, 99_999]),
         Err(Error::UnknownTokenId { id: 99_999, .. })
     ));
+}
+
+#[test]
+fn a_whole_token_needs_no_merges_when_they_are_to_be_ignored() {
+    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    tokens.extend([b"ab".to_vec(), b"abc".to_vec(), b"bcd".to_vec()]);
+    let tokens: Vec<(u32, Vec<u8>)> = (0..).zip(tokens).collect();
+    let build = |ignore_merges| {
+        let vocabulary = Vocabulary::new(&tokens, &[(b"a", b"b")]).expect("valid");
+        let specials = vec![(b"bcd".to_vec(), 258), (b"ab".to_vec(), 256)];
+        Encoder::new(vocabulary, specials, Pattern::Gpt2, ignore_merges).expect("valid")
+    };
+    let ordinary = |encoder: &Encoder, text: &[u8]| encoder.encode(text, false).expect("easy");
+    let (by_merges, ignoring) = (build(false), build(true));
+    assert_eq!(ordinary(&by_merges, b"abc"), [256, 99]);
+    assert_eq!(ordinary(&ignoring, b"abc"), [257]);
+    assert_eq!(ordinary(&ignoring, b"ab"), [256]); // special, and what a merge makes
+    assert_eq!(ordinary(&ignoring, b"bcd"), [98, 99, 100]); // special alone
+    assert_eq!(ordinary(&ignoring, b"abcd"), [256, 99, 100]);
 }

@@ -12,7 +12,13 @@ fn encoder() -> Encoder {
     let more = [(256, DELIMITER.to_vec()), (257, b"ab".to_vec())];
     let tokens: Vec<_> = bytes.chain(more).collect();
     let vocabulary = Vocabulary::new(&tokens, &[(b"a", b"b")]).expect("valid");
-    Encoder::new(vocabulary, vec![(DELIMITER.to_vec(), 256)], Pattern::Gpt2).expect("valid")
+    Encoder::new(
+        vocabulary,
+        vec![(DELIMITER.to_vec(), 256)],
+        Pattern::Gpt2,
+        false,
+    )
+    .expect("valid")
 }
 
 /// A folder that is removed in the end.

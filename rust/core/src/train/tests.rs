@@ -1,22 +1,33 @@
 //! Which merges are learnt, and from what.
 
 use super::*;
+use crate::{InvalidUtf8, Pattern, PreTokenCounter, TextSource};
 
-fn job<'a>(sources: &'a [TextSource<'a>], num_merges: usize) -> TrainingJob<'a> {
-    let invalid_utf8 = InvalidUtf8::Reject;
-    TrainingJob {
-        pattern: &Pattern::Gpt2,
-        sources,
+fn learning(num_merges: usize) -> Learning {
+    Learning {
         num_merges,
-        special_tokens: &[],
-        invalid_utf8,
-        num_threads: 1,
+        tie_break: TieBreak::Bytes,
+        min_frequency: 0,
     }
 }
 
+fn train(
+    sources: &[TextSource<'_>],
+    special_tokens: &[Vec<u8>],
+    num_merges: usize,
+    (invalid_utf8, num_threads): (InvalidUtf8, usize),
+    progress: &Progress,
+) -> Result<Vec<Merge>, Error> {
+    let mut counter = PreTokenCounter::new(Pattern::Gpt2, special_tokens.to_vec())?;
+    counter.count(sources, invalid_utf8, num_threads, progress)?;
+    counter.learn_merges(&learning(num_merges), progress)
+}
+
+const PLAINLY: (InvalidUtf8, usize) = (InvalidUtf8::Reject, 1);
+
 fn learn(text: &str, num_merges: usize) -> Vec<String> {
     let sources = [TextSource::Memory(text.as_bytes(), 1)];
-    let merges = train(&job(&sources, num_merges), &Progress::default()).expect("valid");
+    let merges = train(&sources, &[], num_merges, PLAINLY, &Progress::default()).expect("valid");
     let show = |(left, right): &Merge| format!("{}+{}", left.escape_ascii(), right.escape_ascii());
     merges.iter().map(show).collect()
 }
@@ -60,10 +71,46 @@ fn counts_go_beyond_32_bits() {
     let mut counts = PieceCounts::default();
     counts.add(b"ab", 1 << 33);
     counts.add(b"xy", (1 << 33) - 1);
-    let mut trainer = Trainer::new(&counts).expect("two words");
-    assert_eq!(trainer.merge_best_pair(), Some((97, 98)));
-    assert_eq!(trainer.merge_best_pair(), Some((120, 121)));
-    assert_eq!(trainer.merge_best_pair(), None);
+    let merges = learn_merges(&counts, &learning(9), &Progress::default()).expect("valid");
+    let pair = |left: &[u8], right: &[u8]| (left.to_vec(), right.to_vec());
+    assert_eq!(merges, [pair(b"a", b"b"), pair(b"x", b"y")]);
+}
+
+#[test]
+fn counts_that_64_bits_cannot_hold_are_refused() {
+    let mut counts = PieceCounts::default();
+    counts.add(b"ab", u64::MAX);
+    counts.add(b"ab", 5);
+    let result = learn_merges(&counts, &learning(9), &Progress::default());
+    assert!(matches!(result, Err(Error::CountsTooLarge)));
+}
+
+#[test]
+fn rare_pairs_do_not_merge_and_ties_follow_the_rule() {
+    let mut counts = PieceCounts::default();
+    for (piece, count) in [(&b" a"[..], 3), (b"b~", 3), (b"\xC2\xAD", 3), (b"zz", 2)] {
+        counts.add(piece, count);
+    }
+    let learnt = |tie_break| {
+        let learning = Learning {
+            num_merges: 9,
+            tie_break,
+            min_frequency: 3,
+        };
+        learn_merges(&counts, &learning, &Progress::default()).expect("valid")
+    };
+    let firsts = |merges: Vec<Merge>| merges.iter().map(|(left, _)| left[0]).collect::<Vec<_>>();
+    assert_eq!(firsts(learnt(TieBreak::Bytes)), [0xC2, b'b', b' ']);
+    // The characters are `\u{C2}`, `b` and `\u{120}`.
+    assert_eq!(firsts(learnt(TieBreak::HuggingFace)), [b'b', 0xC2, b' ']);
+}
+
+#[test]
+fn every_byte_has_its_number_in_the_order_of_its_character() {
+    let mut ids: Vec<u32> = (0..256).map(huggingface_id).collect();
+    assert_eq!(huggingface_id(256), 256);
+    ids.sort_unstable();
+    assert!(ids.into_iter().eq(0..256));
 }
 
 #[test]
@@ -94,12 +141,8 @@ fn threads_and_cuts_make_no_difference() {
     ];
     let special_tokens = [b"<|x|>".to_vec()];
     let merges = [1, 2, 5].map(|num_threads| {
-        let job = TrainingJob {
-            special_tokens: &special_tokens,
-            num_threads,
-            ..job(&sources, 60)
-        };
-        train(&job, &Progress::default()).expect("valid")
+        let how = (InvalidUtf8::Reject, num_threads);
+        train(&sources, &special_tokens, 60, how, &Progress::default()).expect("valid")
     });
     assert!(merges[0].len() > 30);
     assert!(
@@ -117,15 +160,12 @@ fn malformed_text_is_refused_with_its_offset_or_replaced() {
         TextSource::Memory(b"fine", 1),
         TextSource::Memory(b"ab \xE2\x82 cd", 2),
     ];
-    let refused = train(&job(&sources, 5), &Progress::default());
+    let refused = train(&sources, &[], 5, PLAINLY, &Progress::default());
     assert!(matches!(refused, Err(Error::InvalidUtf8 { offset: 3, .. })));
     let message = refused.expect_err("it was refused").to_string();
     assert!(message.starts_with("text number 2 is not valid UTF-8 at byte offset 3; "));
-    let replacing = TrainingJob {
-        invalid_utf8: InvalidUtf8::Replace,
-        ..job(&sources, 99)
-    };
-    let merges = train(&replacing, &Progress::default()).expect("malformed bytes are replaced");
+    let how = (InvalidUtf8::Replace, 1);
+    let merges = train(&sources, &[], 99, how, &Progress::default()).expect("they are replaced");
     assert!(merges.contains(&(b"\xEF\xBF".to_vec(), b"\xBD".to_vec())));
 }
 
@@ -135,7 +175,7 @@ fn a_cancelled_job_stops() {
     progress.cancel();
     let sources = [TextSource::Memory(b"abc", 1)];
     assert!(matches!(
-        train(&job(&sources, 5), &progress),
+        train(&sources, &[], 5, PLAINLY, &progress),
         Err(Error::Cancelled)
     ));
 }
@@ -143,6 +183,7 @@ fn a_cancelled_job_stops() {
 #[test]
 fn a_missing_file_is_named() {
     let sources = [TextSource::File(std::path::Path::new("no/such/file"))];
-    let message = train(&job(&sources, 5), &Progress::default()).expect_err("it is not there");
+    let result = train(&sources, &[], 5, PLAINLY, &Progress::default());
+    let message = result.expect_err("it is not there");
     assert!(message.to_string().starts_with("`no/such/file`: "));
 }
