@@ -11,7 +11,7 @@ from nano_transformer.data.demo_corpus import (
     write_demo_corpus,
 )
 from nano_transformer.errors import DataError
-from nano_transformer.tokenization.training import check_text_file
+from nano_transformer.tokenization.inputs import check_text_file
 from nano_transformer.tokenization.vocabulary import END_OF_TEXT
 
 _HUB = "https://huggingface.co/datasets"

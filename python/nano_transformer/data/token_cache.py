@@ -25,10 +25,10 @@ from nano_transformer.data.cache_record import (
 from nano_transformer.data.token_dataset import TokenDataset, open_token_cache
 from nano_transformer.errors import DataError
 from nano_transformer.tokenization.backend import Progress, Span
+from nano_transformer.tokenization.inputs import check_text_file
 from nano_transformer.tokenization.streaming import EncodingErrors
 from nano_transformer.tokenization.token_arrays import DOCUMENT_DTYPE, documents_header
 from nano_transformer.tokenization.tokenizer import Tokenizer
-from nano_transformer.tokenization.training import check_text_file
 
 __all__ = ["TokenDataset", "build_token_cache", "open_or_build_token_cache", "open_token_cache"]
 

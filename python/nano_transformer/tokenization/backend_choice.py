@@ -7,9 +7,14 @@ from functools import cache
 from types import ModuleType
 
 from nano_transformer.errors import ConfigError
-from nano_transformer.tokenization.backend import BackendKind, TokenizerBackend
+from nano_transformer.tokenization.backend import (
+    BackendKind,
+    PreTokenCounter,
+    TokenizerBackend,
+)
 from nano_transformer.tokenization.native import NativeBackend
 from nano_transformer.tokenization.reference import ReferenceBackend
+from nano_transformer.tokenization.reference_training import ReferenceCounter
 
 
 def create_backend(
@@ -18,6 +23,7 @@ def create_backend(
     merges: Sequence[tuple[bytes, bytes]],
     special_tokens: Mapping[bytes, int],
     pattern: str,
+    ignore_merges: bool,
 ) -> TokenizerBackend:
     """Build the backend that `kind` names, over a vocabulary that has been checked.
 
@@ -27,11 +33,23 @@ def create_backend(
         merges: Pairs of byte strings in the order learnt.
         special_tokens: Id of each special token's bytes.
         pattern: The pre-token pattern, which has been checked.
+        ignore_merges: Whether a pre-token that is a token as a whole becomes it without merging.
     """
     module = require_module(kind)
     if module is None:
-        return ReferenceBackend(vocab, merges, special_tokens, pattern)
-    return NativeBackend(module, vocab, merges, special_tokens, pattern)
+        return ReferenceBackend(vocab, merges, special_tokens, pattern, ignore_merges)
+    return NativeBackend(module, vocab, merges, special_tokens, pattern, ignore_merges)
+
+
+def create_counter(
+    kind: BackendKind, pattern: str, special_tokens: Sequence[bytes]
+) -> PreTokenCounter:
+    """Build the counter that `kind` names, for a pattern that has been checked."""
+    module = require_module(kind)
+    if module is None:
+        return ReferenceCounter(pattern, special_tokens)
+    counter: PreTokenCounter = module.PreTokenCounter(pattern, special_tokens)
+    return counter
 
 
 def require_module(kind: BackendKind) -> ModuleType | None:

@@ -16,10 +16,14 @@ class NativeBackend:
         merges: Sequence[tuple[bytes, bytes]],
         special_tokens: Mapping[bytes, int],
         pattern: str,
+        ignore_merges: bool,
     ) -> None:
         encoder = module.BpeEncoder(
-            list(vocab.items()), merges, list(special_tokens.items()), pattern
+            list(vocab.items()), merges, list(special_tokens.items()), pattern, ignore_merges
         )
         self.encode = encoder.encode
+        self.encode_batch = encoder.encode_batch
+        self.encode_to_arrays = encoder.encode_to_arrays
         self.decode = encoder.decode
+        self.decode_batch = encoder.decode_batch
         self.write_token_arrays = encoder.write_token_arrays

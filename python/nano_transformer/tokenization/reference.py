@@ -1,10 +1,13 @@
 """The tokenizer backend in plain Python: the same ids as the Rust extension, written to be read."""
 
 import heapq
+import itertools
+import operator
 from collections.abc import Mapping, Sequence
 
-from nano_transformer.errors import TokenizerError
-from nano_transformer.tokenization.backend import Progress, Span
+import numpy as np
+
+from nano_transformer.tokenization.backend import Progress, Span, TokenIds
 from nano_transformer.tokenization.pre_tokens import (
     bytes_to_text,
     pre_token_splitter,
@@ -13,6 +16,7 @@ from nano_transformer.tokenization.pre_tokens import (
     text_to_bytes,
 )
 from nano_transformer.tokenization.token_arrays import TokenArraysWriter
+from nano_transformer.tokenization.vocabulary import ordinary_ids, unknown_id
 
 __all__ = ["ReferenceBackend", "split_into_pre_tokens"]
 
@@ -31,6 +35,7 @@ class ReferenceBackend:
         merges: Sequence[tuple[bytes, bytes]],
         special_tokens: Mapping[bytes, int],
         pattern: str,
+        ignore_merges: bool,
     ) -> None:
         self._pattern = pattern
         self._split = pre_token_splitter(pattern)
@@ -43,6 +48,7 @@ class ReferenceBackend:
         self._bytes_of_id = dict(vocab)
         self._special_ids = {token.decode(): special_tokens[token] for token in special_tokens}
         self._special_pattern = special_token_pattern(tuple(self._special_ids))
+        self._whole_ids = ordinary_ids(vocab, merges, self._special_ids) if ignore_merges else {}
         self._cache: dict[str, list[int]] = {}
 
     def encode(self, text: bytes, with_special_tokens: bool) -> list[int]:
@@ -65,12 +71,34 @@ class ReferenceBackend:
         for piece in self._split(text):
             piece_ids = self._cache.get(piece)
             if piece_ids is None:
-                piece_ids = self._merge(text_to_bytes(piece))
+                piece_ids = self._encode_piece(text_to_bytes(piece))
                 if len(piece) <= CACHED_PIECE_CHARACTERS:
                     if len(self._cache) >= CACHED_PIECES:
                         self._cache.clear()
                     self._cache[piece] = piece_ids
             token_ids.extend(piece_ids)
+
+    def _encode_piece(self, piece: bytes) -> list[int]:
+        whole_id = self._whole_ids.get(piece)
+        return self._merge(piece) if whole_id is None else [whole_id]
+
+    def encode_batch(
+        self,
+        texts: Sequence[bytes],
+        with_special_tokens: bool,
+        num_threads: int,  # noqa: ARG002 (Python runs one thread at a time)
+    ) -> list[list[int]]:
+        """Return the ids of each text."""
+        return [self.encode(text, with_special_tokens) for text in texts]
+
+    def encode_to_arrays(
+        self, texts: Sequence[bytes], with_special_tokens: bool, num_threads: int
+    ) -> tuple[bytearray, bytearray]:
+        """Return the ids of all texts as `<u4`, and as `<i8` where each text's begin, with the end."""
+        batch = self.encode_batch(texts, with_special_tokens, num_threads)
+        token_ids = np.fromiter(itertools.chain.from_iterable(batch), "<u4")
+        offsets = np.cumsum([0, *map(len, batch)], dtype="<i8")
+        return bytearray(token_ids.tobytes()), bytearray(offsets.tobytes())
 
     def _merge(self, piece: bytes) -> list[int]:
         """Merge the bytes of one pre-token: always the lowest rank, and of those the leftmost.
@@ -108,15 +136,21 @@ class ReferenceBackend:
                 offer(previous[position])
         return [token_id for token_id in ids if token_id >= 0]
 
-    def decode(self, token_ids: Sequence[int]) -> bytes:
+    def decode(self, token_ids: TokenIds) -> bytes:
         """Return the bytes of `token_ids`, joined."""
+        plain = token_ids.tolist() if isinstance(token_ids, np.ndarray) else token_ids
         try:
-            return b"".join([self._bytes_of_id[token_id] for token_id in token_ids])
+            return b"".join([self._bytes_of_id[i] for i in map(operator.index, plain)])
         except KeyError as error:
-            raise TokenizerError(
-                f"token id {error.args[0]} is not in the vocabulary, whose largest id is "
-                f"{max(self._bytes_of_id)}"
-            ) from None
+            raise unknown_id(error.args[0], max(self._bytes_of_id)) from None
+
+    def decode_batch(
+        self,
+        batches: Sequence[TokenIds],
+        num_threads: int,  # noqa: ARG002
+    ) -> list[bytes]:
+        """Return the bytes of each list of ids, joined."""
+        return [self.decode(token_ids) for token_ids in batches]
 
     def write_token_arrays(
         self,
@@ -137,7 +171,7 @@ class ReferenceBackend:
             pattern=self._pattern,
             largest_id=max(self._bytes_of_id),
             delimiter=delimiter,
-            delimiter_id=None if delimiter is None else self._special_ids[delimiter.decode()],
+            delimiter_id=None if delimiter is None else self._special_ids.get(delimiter.decode()),
             errors="replace" if replace_invalid_utf8 else "strict",
             is_kept=lambda content_hash: (content_hash < held_out_below) == keep_held_out,
         )

@@ -1,12 +1,14 @@
 """How merges are learnt from text, in plain Python: the same ones as the Rust extension's."""
 
 import heapq
-import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+from nano_transformer.errors import DataError
 from nano_transformer.tokenization.backend import Progress
+from nano_transformer.tokenization.formats.gpt2 import byte_to_character
 from nano_transformer.tokenization.pre_tokens import pre_token_splitter, special_token_pattern
 from nano_transformer.tokenization.streaming import (
     EncodingErrors,
@@ -18,91 +20,168 @@ from nano_transformer.tokenization.throttle import throttled
 Pair = tuple[int, int]
 
 BLOCK_BYTES = 1 << 20
+LARGEST_COUNT = (1 << 64) - 1
 
 
-def learn_merges_from(
-    sources: Sequence[str | bytes],
-    num_merges: int,
-    special_tokens: Sequence[bytes],
-    pattern: str,
-    errors: EncodingErrors,
-    progress: Progress | None,
-) -> list[tuple[bytes, bytes]]:
-    """Learn up to `num_merges` merges from files (str paths) or from texts (bytes)."""
-    specials = tuple(token.decode() for token in special_tokens)
-    words = count_pre_tokens(sources, specials, pattern, errors, progress)
-    return learn_merges(words, num_merges, progress)
+class ReferenceCounter:
+    """Counts pre-tokens of one text after another, and learns merges from the counts."""
+
+    def __init__(self, pattern: str, special_tokens: Sequence[bytes]) -> None:
+        self._pattern = pattern
+        self._special_tokens = tuple(token.decode() for token in special_tokens)
+        self._counts: Counter[bytes] = Counter()
+
+    def count_files(
+        self,
+        paths: Sequence[str],
+        replace_invalid_utf8: bool,
+        num_threads: int,  # noqa: ARG002 (Python runs one thread at a time)
+        progress: Progress | None,
+    ) -> None:
+        """Count the pre-tokens of files in bounded memory; after an error, none."""
+        sizes = sum(Path(path).stat().st_size for path in paths)
+        sources = ((f"`{path}`", _file_blocks(path)) for path in paths)
+        self._count(sources, sizes, "replace" if replace_invalid_utf8 else "strict", progress)
+
+    def count_texts(
+        self,
+        texts: Sequence[bytes],
+        first_number: int,
+        replace_invalid_utf8: bool,
+        num_threads: int,  # noqa: ARG002
+        progress: Progress | None,
+    ) -> None:
+        """Count the pre-tokens of texts, the first of which messages call by `first_number`."""
+        sources = (
+            (f"text number {number}", _text_blocks(text))
+            for number, text in enumerate(texts, start=first_number)
+        )
+        errors: EncodingErrors = "replace" if replace_invalid_utf8 else "strict"
+        self._count(sources, sum(map(len, texts)), errors, progress)
+
+    def _count(
+        self,
+        sources: Iterable[tuple[str, Iterator[bytes]]],
+        num_bytes: int,
+        errors: EncodingErrors,
+        progress: Progress | None,
+    ) -> None:
+        report = throttled(progress, "counting", num_bytes)
+        specials = special_token_pattern(self._special_tokens)
+        split = pre_token_splitter(self._pattern)
+        counts: Counter[str] = Counter()
+        done = 0
+
+        def watched(blocks: Iterable[bytes]) -> Iterator[bytes]:
+            nonlocal done
+            for block in blocks:
+                yield block
+                done += len(block)
+                report(done)
+
+        for name, blocks in sources:
+            characters = decode_blocks(watched(blocks), errors, name=name)
+            for chunk in separable_chunks(
+                characters, self._special_tokens, BLOCK_BYTES, self._pattern
+            ):
+                for stretch in specials.split(chunk):
+                    counts.update(split(stretch))
+        self.add([(piece.encode(), count) for piece, count in counts.items()])
+
+    def add(self, pieces: Iterable[tuple[bytes, int]]) -> None:
+        """Add counts that were made elsewhere; a sum beyond 64 bits stays at their largest number."""
+        for piece, count in pieces:
+            self._counts[piece] = min(self._counts[piece] + count, LARGEST_COUNT)
+
+    def items(self) -> list[tuple[bytes, int]]:
+        """Return every pre-token with its count, in the order of their bytes."""
+        return sorted(self._counts.items())
+
+    def learn_merges(
+        self, num_merges: int, tie_break: str, min_frequency: int, progress: Progress | None
+    ) -> list[tuple[bytes, bytes]]:
+        """Learn up to `num_merges` merges, in the order learnt.
+
+        Raises:
+            DataError: When the counts add up to more than 64 bits hold, as in Rust.
+        """
+        if sum(len(p) * count for p, count in self._counts.items() if len(p) > 1) > LARGEST_COUNT:
+            raise DataError(
+                "the counts of all pre-tokens add up to more than 2**64; give fewer counts"
+            )
+        return learn_merges(self._counts, num_merges, tie_break, min_frequency, progress)
 
 
-def count_pre_tokens(
-    sources: Sequence[str | bytes],
-    special_tokens: tuple[str, ...],
-    pattern: str,
-    errors: EncodingErrors,
-    progress: Progress | None,
-) -> Counter[str]:
-    """Count the pre-tokens between special tokens; each source is a text by itself.
-
-    Raises:
-        DataError: When a text is not UTF-8 and `errors` is "strict".
-    """
-    sizes = [len(s) if isinstance(s, bytes) else Path(s).stat().st_size for s in sources]
-    report = throttled(progress, "counting", sum(sizes))
-    specials = special_token_pattern(special_tokens)
-    split = pre_token_splitter(pattern)
-    counts: Counter[str] = Counter()
-    done = 0
-
-    def watched(blocks: Iterable[bytes]) -> Iterator[bytes]:
-        nonlocal done
-        for block in blocks:
-            yield block
-            done += len(block)
-            report(done)
-
-    for number, source in enumerate(sources, start=1):
-        name = f"text number {number}" if isinstance(source, bytes) else f"`{source}`"
-        characters = decode_blocks(watched(_blocks(source)), errors, name=name)
-        for chunk in separable_chunks(characters, special_tokens, BLOCK_BYTES, pattern):
-            for stretch in specials.split(chunk):
-                counts.update(split(stretch))
-    return counts
-
-
-def _blocks(source: str | bytes) -> Iterator[bytes]:
-    if isinstance(source, bytes):
-        for start in range(0, len(source), BLOCK_BYTES):
-            yield source[start : start + BLOCK_BYTES]
-        return
-    with Path(source).open("rb", buffering=0) as file:
+def _file_blocks(path: str) -> Iterator[bytes]:
+    with Path(path).open("rb", buffering=0) as file:
         while block := file.read(BLOCK_BYTES):
             yield block
 
 
+def _text_blocks(text: bytes) -> Iterator[bytes]:
+    for start in range(0, len(text), BLOCK_BYTES):
+        yield text[start : start + BLOCK_BYTES]
+
+
+BOUNDARY, INSIDE = -1, -2
+"""What stands in slots between pre-tokens, and in those inside a symbol."""
+
+
 def learn_merges(
-    word_counts: Counter[str], num_merges: int, progress: Progress | None = None
+    counts: Counter[bytes],
+    num_merges: int,
+    tie_break: str = "bytes",
+    min_frequency: int = 1,
+    progress: Progress | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """Learn up to `num_merges` merges from counted pre-tokens.
 
-    Every pair of neighbours knows its count and the words it may stand in, so that a merge visits
-    those words only. The heap is lazy: an entry whose count is out of date is pushed back
-    corrected. Counts only ever fall after a pair's first appearance, because new pairs hold the
-    newest token, so the corrected entry is never too low.
+    All pre-tokens lie in one list with a slot for each byte. A symbol writes its id into its first
+    and its last slot, so that both neighbours of a position are found at once. Every pair knows its
+    count and the places where it stands or stood, so that a merge visits those alone. The heap is
+    lazy: an entry whose count is out of date is put back corrected. Counts only ever fall after a
+    pair's first appearance, because new pairs hold the newest token, so an entry is never too low.
     """
     tokens = [bytes([byte]) for byte in range(256)]
     known = set(tokens)
-    words = [list(word.encode()) for word in word_counts]
-    frequencies = list(word_counts.values())
+    slots = [BOUNDARY]
+    frequencies = [0]  # of the pre-token that each slot belongs to
     pair_counts: Counter[Pair] = Counter()
-    words_with: defaultdict[Pair, set[int]] = defaultdict(set)
-    for index, word in enumerate(words):
-        for pair in itertools.pairwise(word):
-            pair_counts[pair] += frequencies[index]
-            words_with[pair].add(index)
+    places: defaultdict[Pair, list[int]] = defaultdict(list)
+    for piece, frequency in counts.items():
+        for place, pair in enumerate(pairwise(piece), start=len(slots)):
+            pair_counts[pair] += frequency
+            places[pair].append(place)
+        slots += [*piece, BOUNDARY]
+        frequencies += [frequency] * (len(piece) + 1)
+    tie_key = _tie_key(tie_break, tokens)
 
-    def entry(pair: Pair) -> tuple[int, str, str, Pair]:
+    def entry(pair: Pair) -> tuple[int, object, object, Pair]:
+        return -pair_counts[pair], tie_key(pair[0]), tie_key(pair[1]), pair
+
+    def merge_everywhere(pair: Pair, merged: int) -> set[Pair]:
+        """Write `merged` for the pair at each place, from left to right; return the new pairs."""
         left, right = pair
-        return -pair_counts[pair], descending_key(tokens[left]), descending_key(tokens[right]), pair
+        new_pairs: set[Pair] = set()
+        for start in places.pop(pair):
+            middle, end = start + len(tokens[left]), start + len(tokens[merged])
+            if (slots[start], slots[middle]) != pair:
+                continue  # one of the two is part of a larger symbol by now
+            slots[middle - 1] = slots[middle] = INSIDE
+            slots[start] = slots[end - 1] = merged
+            before, after, frequency = slots[start - 1], slots[end], frequencies[start]
+            if before != BOUNDARY:
+                pair_counts[before, left] -= frequency
+                pair_counts[before, merged] += frequency
+                places[before, merged].append(start - len(tokens[before]))
+                new_pairs.add((before, merged))
+            if after != BOUNDARY:
+                pair_counts[right, after] -= frequency
+                pair_counts[merged, after] += frequency
+                places[merged, after].append(start)
+                new_pairs.add((merged, after))
+        pair_counts[pair] = 0
+        return new_pairs
 
     heap = [entry(pair) for pair in pair_counts]
     heapq.heapify(heap)
@@ -111,46 +190,31 @@ def learn_merges(
     while heap and len(merges) < num_merges:
         negative_count, _, _, pair = heapq.heappop(heap)
         count = pair_counts[pair]
+        if count < max(min_frequency, 1):
+            continue
         if count != -negative_count:
-            if count > 0:
-                heapq.heappush(heap, entry(pair))
+            heapq.heappush(heap, entry(pair))
             continue
         left, right = tokens[pair[0]], tokens[pair[1]]
         if left + right in known:
             continue  # two ids for the same bytes would make decoding and encoding disagree
         merges.append((left, right))
-        merged = len(tokens)
         tokens.append(left + right)
         known.add(left + right)
-        new_pairs: set[Pair] = set()
-        for index in words_with.pop(pair):
-            old, new = words[index], merge_pair(words[index], pair, merged)
-            words[index] = new
-            for old_pair in itertools.pairwise(old):
-                pair_counts[old_pair] -= frequencies[index]
-            for new_pair in itertools.pairwise(new):
-                pair_counts[new_pair] += frequencies[index]
-                if merged in new_pair:
-                    new_pairs.add(new_pair)
-                    words_with[new_pair].add(index)
-        for new_pair in new_pairs:
+        for new_pair in merge_everywhere(pair, len(tokens) - 1):
             heapq.heappush(heap, entry(new_pair))
         report(len(merges))
     return merges
 
 
-def merge_pair(word: list[int], pair: Pair, merged: int) -> list[int]:
-    """Replace each occurrence of `pair` by `merged`, from left to right."""
-    result: list[int] = []
-    position = 0
-    while position < len(word):
-        if word[position] == pair[0] and tuple(word[position : position + 2]) == pair:
-            result.append(merged)
-            position += 2
-        else:
-            result.append(word[position])
-            position += 1
-    return result
+def _tie_key(tie_break: str, tokens: Sequence[bytes]) -> Callable[[int], object]:
+    """Return what orders symbols of equally frequent pairs: the least goes first."""
+    if tie_break == "bytes":
+        return lambda symbol: descending_key(tokens[symbol])
+    # Hugging Face numbers the single bytes in the order of the characters that stand for them.
+    characters = byte_to_character()
+    numbers = {byte: i for i, byte in enumerate(sorted(range(256), key=characters.__getitem__))}
+    return lambda symbol: numbers.get(symbol, symbol)
 
 
 def descending_key(token: bytes) -> str:

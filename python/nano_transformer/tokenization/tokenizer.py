@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nano_transformer.errors import TokenizerError
-from nano_transformer.tokenization.backend import BackendKind, Progress, Span
+from nano_transformer.tokenization.backend import BackendKind, Progress, Span, TokenIds
 from nano_transformer.tokenization.backend_choice import create_backend
 from nano_transformer.tokenization.definition import TokenizerDefinition
 from nano_transformer.tokenization.offsets import Offsets, byte_offsets, character_offsets
@@ -30,12 +30,10 @@ from nano_transformer.tokenization.vocabulary import (
     END_OF_TEXT,
     append_special_tokens,
     check_role,
+    check_thread_count,
     text_bytes,
 )
 from nano_transformer.tokenization.vocabulary_access import VocabularyAccess
-
-TokenIds = Sequence[int] | npt.NDArray[np.integer]
-"""Ids in a list, or in a one-dimensional array or tensor of integers."""
 
 STREAM_CHARACTERS = 1 << 13
 """What `encode_iterable` gathers before it encodes: few kilobytes, so that memory stays flat."""
@@ -172,6 +170,7 @@ class Tokenizer(VocabularyAccess, Persistence):
             texts: Texts that stand by themselves.
             num_threads: 0 means one for each core; Python's twin always takes one.
         """
+        check_thread_count(num_threads)
         return self._backend.encode_batch([text_bytes(text) for text in texts], True, num_threads)
 
     def encode_to_numpy(
@@ -183,6 +182,7 @@ class Tokenizer(VocabularyAccess, Persistence):
             texts: As in `encode_batch`; a single text counts as one of one.
             num_threads: As in `encode_batch`.
         """
+        check_thread_count(num_threads)
         several = [texts] if isinstance(texts, str | bytes) else texts
         data = [text_bytes(text) for text in several]
         token_ids, offsets = self._backend.encode_to_arrays(data, True, num_threads)
@@ -228,7 +228,7 @@ class Tokenizer(VocabularyAccess, Persistence):
         Raises:
             TokenizerError: When an id is not in the vocabulary, or bytes are not UTF-8 (strict).
         """
-        return _decode_utf8(self._backend.decode(token_ids), errors)
+        return _decode_utf8(self.decode_bytes(token_ids), errors)
 
     def decode_bytes(self, token_ids: TokenIds) -> bytes:
         """Return exactly the bytes of `token_ids`.
@@ -236,7 +236,7 @@ class Tokenizer(VocabularyAccess, Persistence):
         Raises:
             TokenizerError: When an id is not in the vocabulary.
         """
-        return self._backend.decode(token_ids)
+        return self._backend.decode(_plain_ids(token_ids))
 
     def decode_batch(
         self,
@@ -246,7 +246,8 @@ class Tokenizer(VocabularyAccess, Persistence):
         num_threads: int = 0,
     ) -> list[str]:
         """Return the text of each list of ids, as `decode` does, by several threads."""
-        decoded = self._backend.decode_batch(list(batches), num_threads)
+        check_thread_count(num_threads)
+        decoded = self._backend.decode_batch([_plain_ids(ids) for ids in batches], num_threads)
         return [_decode_utf8(data, errors) for data in decoded]
 
     def stream_decoder(self) -> StreamDecoder:
@@ -287,6 +288,7 @@ class Tokenizer(VocabularyAccess, Persistence):
             DataError: When a file is not UTF-8 (strict) or ends before its span.
             OSError: When a file cannot be read or written.
         """
+        check_thread_count(num_threads)
         eos_token = self.definition.eos_token
         return self._backend.write_token_arrays(
             spans,
@@ -317,6 +319,20 @@ class Tokenizer(VocabularyAccess, Persistence):
 
 def _rebuild(definition: TokenizerDefinition, backend: BackendKind) -> Tokenizer:
     return Tokenizer.from_definition(definition, backend=backend)
+
+
+def _plain_ids(token_ids: TokenIds) -> TokenIds:
+    """Return a list, or an array of a type that both backends take without a Python object an id."""
+    if isinstance(token_ids, np.ndarray):
+        if token_ids.ndim != 1 or token_ids.dtype.kind not in "iu":
+            raise TypeError(
+                f"ids must be a list or a one-dimensional array of integers, not an array of "
+                f"{token_ids.dtype} of shape {token_ids.shape}"
+            )
+        if token_ids.dtype.str in ("<u2", "<u4", "<i4", "<i8"):
+            return np.ascontiguousarray(token_ids)
+    to_list: Callable[[], list[int]] | None = getattr(token_ids, "tolist", None)
+    return list(token_ids) if to_list is None else to_list()
 
 
 def _decode_utf8(data: bytes, errors: Literal["replace", "strict"]) -> str:

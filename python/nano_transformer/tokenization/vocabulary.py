@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from nano_transformer.errors import TokenizerError
+from nano_transformer.errors import ConfigError, TokenizerError
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -27,6 +27,18 @@ def text_bytes(text: str | bytes) -> bytes:
             f"text holds the lone surrogate U+{ord(text[error.start]):04X} at index {error.start}, "
             "which UTF-8 cannot express; remove it, or pass bytes"
         ) from None
+
+
+def check_thread_count(num_threads: int) -> None:
+    """Refuse a number of threads below 0.
+
+    Raises:
+        ConfigError: With the number.
+    """
+    if num_threads < 0:
+        raise ConfigError(
+            f"`num_threads` is {num_threads}; it must be at least 0, which means one for each core"
+        )
 
 
 def append_special_tokens(
