@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -103,7 +104,7 @@ def _merges_whole(token: bytes, ranks: Mapping[tuple[bytes, bytes], int]) -> boo
     parts = [token[index : index + 1] for index in range(len(token))]
     never = len(ranks)
     while len(parts) > 1:
-        pairs = zip(parts, parts[1:], strict=False)
+        pairs = pairwise(parts)
         rank, index = min((ranks.get(pair, never), index) for index, pair in enumerate(pairs))
         if rank == never:
             return False

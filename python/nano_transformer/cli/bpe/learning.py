@@ -13,6 +13,9 @@ from nano_transformer.tokenization.inspection import longest_tokens, measure_fit
 from nano_transformer.tokenization.tokenizer import Tokenizer
 from nano_transformer.tokenization.training import train_bpe
 
+NAMED_SOURCES = 4
+"""How many of the texts are named when learning begins."""
+
 HEAD_BYTES = 1 << 20
 """How much of the text the report counts bytes per token on."""
 
@@ -56,8 +59,10 @@ def learn(
     """Learn a tokenizer and save it in one file of ours, or in GPT-2's two."""
     size = learning.vocab_size or OWN_TEXT_VOCAB_SIZE
     options: dict[str, Any] = dataclasses.asdict(learning) | {"vocab_size": size}
-    names = ", ".join(f"`{path}`" for path in (*texts, *counts))
-    logger.info("learning %s entries from %s", f"{size:,}", names)
+    sources = [f"`{path}`" for path in (*texts, *counts)]
+    if len(sources) > NAMED_SOURCES:
+        sources[NAMED_SOURCES - 1 :] = [f"{len(sources) - NAMED_SOURCES + 1} others"]
+    logger.info("learning %s entries from %s", f"{size:,}", ", ".join(sources))
     progress, began = Progress(), time.perf_counter()
     vocab, merges = train_bpe(
         list(texts) or None, counts_paths=list(counts), progress=progress, **options

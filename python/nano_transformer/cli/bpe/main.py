@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from nano_transformer.cli.bpe.bench import BenchFlags, bench
 from nano_transformer.cli.bpe.cache import CacheFlags, cache
-from nano_transformer.cli.bpe.export import ExportFlags, export
 from nano_transformer.cli.bpe.count import CountFlags, count
 from nano_transformer.cli.bpe.decode import DecodeFlags, decode
 from nano_transformer.cli.bpe.encode import EncodeFlags, encode
+from nano_transformer.cli.bpe.export import ExportFlags, export
 from nano_transformer.cli.bpe.import_ import ImportFlags, import_
 from nano_transformer.cli.bpe.inspect import InspectFlags, inspect_tokenizer
 from nano_transformer.cli.bpe.train import TrainFlags, train
