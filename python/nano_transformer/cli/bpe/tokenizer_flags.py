@@ -32,6 +32,11 @@ class TokenizerFlags:
             )
         if self.tokenizer is not None and self.vocab_path is not None:
             raise ConfigError("`tokenizer` and `vocab_path` name two tokenizers; give one of them")
+        for name in ("special_tokens", "pattern"):
+            if self.vocab_path is None and getattr(self, name) != getattr(TokenizerFlags, name):
+                raise ConfigError(
+                    f"`{name}` is in the tokenizer's own file; give it with --vocab-path alone"
+                )
 
     def open_tokenizer(self) -> Tokenizer:
         """Load the chosen tokenizer.
