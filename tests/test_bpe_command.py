@@ -311,6 +311,13 @@ def test_inspect_tells_what_is_in_a_tokenizer(nanot, tokenizer):
     assert sum(int(number.replace(",", "")) for _, number in histogram) == 309
 
 
+def test_many_special_tokens_do_not_fill_the_page(nanot, tokenizer):
+    specials = [f"<extra {number}>" for number in range(14)]
+    Tokenizer(tokenizer.vocab, tokenizer.merges, specials).save("many.json")
+    line = nanot("inspect --tokenizer many.json").decode().splitlines()[3]
+    assert line.endswith(f"<extra 9> {len(tokenizer) + 9}, and 4 more")
+
+
 def test_the_statistics_are_those_of_a_count_by_hand():
     vocab = {byte: bytes([byte]) for byte in range(256)}
     vocab |= dict(enumerate([b" a", b"bc", b"ab", b"abc", b"\xc3\xa9", b" ab", b"<s>"], start=256))

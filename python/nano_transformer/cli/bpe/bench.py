@@ -6,7 +6,7 @@ import platform
 import sys
 from pathlib import Path
 
-from nano_transformer.cli.bpe.streams import read_head, write_columns
+from nano_transformer.cli.bpe.streams import read_head, size_text, write_columns
 from nano_transformer.cli.console import Progress, logger
 from nano_transformer.data.tokenizer_speed import measure_speed
 from nano_transformer.errors import ConfigError
@@ -51,7 +51,7 @@ def bench(flags: BenchFlags) -> None:
     )
     backend = "pure Python" if native_module() is None else "native"
     sys.stdout.write(
-        f"{timings[0].num_bytes / 1e6:.1f} MB, {flags.rounds} rounds, {backend}, "
+        f"{size_text(timings[0].num_bytes)}, {flags.rounds} rounds, {backend}, "
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n"
     )
     rows = [[f"{'task':17}library", "MB/s", "median s", "fastest s"]]

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from nano_transformer.cli.bpe.streams import refuse_existing
+from nano_transformer.cli.bpe.streams import refuse_existing, size_text
 from nano_transformer.cli.bpe.tokenizer_flags import TokenizerFlags
 from nano_transformer.cli.console import Progress, logger
 from nano_transformer.data.cache_record import CachePaths
@@ -55,7 +55,8 @@ def cache(flags: CacheFlags) -> None:
     refuse_existing(CachePaths.of(flags.output_path), flags.overwrite)
     spans = [(path, 0, check_text_file(path)) for path in flags.input_path]
     tokenizer = flags.open_tokenizer()
-    logger.info("encoding %.1f MB into `%s`", sum(s[2] for s in spans) / 1e6, flags.output_path)
+    num_bytes = sum(size for _, _, size in spans)
+    logger.info("encoding %s into `%s`", size_text(num_bytes), flags.output_path)
     dataset = build_token_cache(
         tokenizer,
         spans,

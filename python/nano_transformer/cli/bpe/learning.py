@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from nano_transformer.cli.bpe.streams import size_text
 from nano_transformer.cli.console import Progress, logger
 from nano_transformer.data.sources import NAMED_DATASETS, named_text_paths
 from nano_transformer.data.tokenizer_choice import OWN_TEXT_VOCAB_SIZE, tokenizer_paths
@@ -74,11 +75,11 @@ def learn(
     else:
         tokenizer.save_gpt2(*output_paths)
     on_disk = sum(path.stat().st_size for path in texts if path.is_file())
-    megabytes = (progress.totals.get("counting") or on_disk) / 1e6
+    read = progress.totals.get("counting") or on_disk
     logger.info(
         "tokenizer of %s entries%s in %.1f s (%s): %s",
         f"{len(tokenizer):,}",
-        f" from {megabytes:.1f} MB" if texts else "",
+        f" from {size_text(read)}" if texts else "",
         seconds,
         tokenizer.backend_name,
         ", ".join(f"`{path}`" for path in output_paths),
@@ -95,8 +96,8 @@ def _report(tokenizer: Tokenizer, texts: Sequence[Path]) -> None:
         with texts[0].open("rb") as file:
             fit = measure_fit(tokenizer, file.read(HEAD_BYTES))
         logger.info(
-            "%.2f bytes per token on the first %.1f MB of `%s`",
+            "%.2f bytes per token on the first %s of `%s`",
             fit.bytes_per_token,
-            fit.num_bytes / 1e6,
+            size_text(fit.num_bytes),
             texts[0],
         )

@@ -50,8 +50,13 @@ def read_head(path: Path, megabytes: float) -> bytes:
     end = head.rfind(b"\n") + 1 or max(
         index for index, byte in enumerate(head[-4:], len(head[:-4])) if byte & 0xC0 != 0x80
     )
-    logger.info("taking the first %.1f MB of `%s`", end / 1e6, path)
+    logger.info("taking the first %s of `%s`", size_text(end), path)
     return head[:end]
+
+
+def size_text(num_bytes: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 100_000 else f"{num_bytes:,} bytes"
 
 
 def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
