@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from nano_transformer.data.token_cache import build_token_cache
 from nano_transformer.errors import DataError
 from nano_transformer.tokenization.backend import Progress
-from nano_transformer.tokenization.tokenizer import END_OF_TEXT, Tokenizer
+from nano_transformer.tokenization.tokenizer import Tokenizer
 from nano_transformer.tokenization.training import train_bpe
+from nano_transformer.tokenization.vocabulary import END_OF_TEXT
 
 OURS = "nano-transformer"
 

@@ -10,7 +10,7 @@ from nano_transformer.cli.console import Progress, logger
 from nano_transformer.errors import ConfigError
 from nano_transformer.tokenization.counts_file import count_pre_tokens, save_counts
 from nano_transformer.tokenization.pre_tokens import DEFAULT_PATTERN
-from nano_transformer.tokenization.tokenizer import END_OF_TEXT
+from nano_transformer.tokenization.vocabulary import END_OF_TEXT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ from nano_transformer.cli.bpe.streams import refuse_existing
 from nano_transformer.cli.console import logger
 from nano_transformer.errors import ConfigError
 from nano_transformer.tokenization.pre_tokens import DEFAULT_PATTERN
-from nano_transformer.tokenization.tokenizer import END_OF_TEXT, Tokenizer
+from nano_transformer.tokenization.tokenizer import Tokenizer
+from nano_transformer.tokenization.vocabulary import END_OF_TEXT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ from nano_transformer.tokenization.training import train_bpe
 NAMED_SOURCES = 4
 """How many of the texts are named when learning begins."""
 
+NOT_TEXT_ITSELF = (".gz", ".zst", ".jsonl")
+
 HEAD_BYTES = 1 << 20
 """How much of the text the report counts bytes per token on."""
 
@@ -92,7 +94,7 @@ def learn(
 def _report(tokenizer: Tokenizer, texts: Sequence[Path]) -> None:
     longest = (repr(spell(token, 40)) for token in longest_tokens(tokenizer, 5))
     logger.info("longest tokens %s", " ".join(longest))
-    if texts and texts[0].is_file():
+    if texts and texts[0].is_file() and texts[0].suffix not in NOT_TEXT_ITSELF:
         with texts[0].open("rb") as file:
             fit = measure_fit(tokenizer, file.read(HEAD_BYTES))
         logger.info(

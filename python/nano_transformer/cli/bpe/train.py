@@ -9,7 +9,7 @@ from nano_transformer.cli.bpe.streams import refuse_existing
 from nano_transformer.data.tokenizer_choice import derived_name, tokenizer_paths
 from nano_transformer.errors import ConfigError
 from nano_transformer.tokenization.pre_tokens import DEFAULT_PATTERN
-from nano_transformer.tokenization.tokenizer import END_OF_TEXT
+from nano_transformer.tokenization.vocabulary import END_OF_TEXT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
