@@ -246,9 +246,11 @@ def test_a_text_in_blocks_has_the_ids_of_the_whole(backend, blocks, chunk_charac
     tokenizer = small_tokenizer(backend, tuple(SPECIAL_TOKENS))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_ids, "CHUNK_CHARACTERS", chunk_characters)
+        patch.setattr(file_ids, "IDS_AT_ONCE", chunk_characters)
         for ordinary, encode in ((False, tokenizer.encode), (True, tokenizer.encode_ordinary)):
             arrays = file_ids.encode_blocks(tokenizer, blocks, ordinary=ordinary)
-            assert [i for ids in arrays for i in ids.tolist()] == encode(b"".join(blocks))
+            written = "".join(file_ids.ids_as_text(arrays))
+            assert written == " ".join(map(str, encode(b"".join(blocks)))) + "\n"
 
 
 def npy(array: np.ndarray) -> bytes:

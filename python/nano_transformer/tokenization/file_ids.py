@@ -15,11 +15,13 @@ from nano_transformer.tokenization.streaming import decode_blocks, separable_chu
 from nano_transformer.tokenization.token_arrays import token_dtype, tokens_header
 from nano_transformer.tokenization.tokenizer import Tokenizer
 
-CHUNK_CHARACTERS = 1 << 18
+CHUNK_CHARACTERS = 1 << 17
 CHUNKS_AT_ONCE = 16
 """Chunks that the threads share: memory is a few dozen bytes for each of their characters."""
 
 BLOCK_BYTES = 1 << 20
+
+IDS_AT_ONCE = 1 << 16
 
 _NPY_MAGIC = b"\x93NUMPY"
 _LONGEST_ID = 18
@@ -158,7 +160,8 @@ def ids_as_text(arrays: Iterable[npt.NDArray[np.integer]]) -> Iterator[str]:
     """Yield ids written with one space between them, and a line break at the end of all."""
     separator = ""
     for token_ids in arrays:
-        if len(token_ids):
-            yield separator + " ".join(map(str, token_ids.tolist()))
+        # Digits in Python strings take ten times the room of the array, so few are made at a time.
+        for start in range(0, len(token_ids), IDS_AT_ONCE):
+            yield separator + " ".join(map(str, token_ids[start : start + IDS_AT_ONCE].tolist()))
             separator = " "
     yield "\n"
