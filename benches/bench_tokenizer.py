@@ -97,11 +97,8 @@ def encode_gigatoken(text: Path, folder: Path) -> Encoding:
 def save_vocabulary(text: Path, vocab_size: int, folder: Path) -> None:
     """Learn a vocabulary without special tokens; write it in the forms that the encoders read."""
     tokenizer = Tokenizer(*train_bpe(text, vocab_size, []), special_tokens=[])
-    tokenizer.save(folder / "vocab.json", folder / "merges.txt")
-    ranks = (
-        f"{base64.b64encode(token).decode()} {rank}" for rank, token in tokenizer.vocab.items()
-    )
-    (folder / "ranks.tiktoken").write_text("\n".join(ranks) + "\n", encoding="ascii")
+    tokenizer.save_gpt2(folder / "vocab.json", folder / "merges.txt")
+    tokenizer.save_tiktoken(folder / "ranks.tiktoken")
 
 
 def peers(action: str, **arguments: object) -> list[harness.Job]:

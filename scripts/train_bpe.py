@@ -2,7 +2,7 @@
 
 import sys
 
-from nano_transformer.cli.bpe import main
+from nano_transformer.cli.bpe.main import main
 
 if __name__ == "__main__":
     main(["train", *sys.argv[1:]])

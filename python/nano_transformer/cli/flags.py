@@ -13,14 +13,15 @@ T = TypeVar("T")
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """Return the docstring under each field of a dataclass: its help text."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(body, ast.ClassDef), "a dataclass's source is a class"
+    """Return the docstring under each field of a dataclass, inherited ones too: its help text."""
     docs = {}
-    for node, following in zip(body.body, body.body[1:], strict=False):
-        match node, following:
-            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(doc))):
-                docs[name] = " ".join(doc.split())
+    for base in reversed([base for base in cls.__mro__ if dataclasses.is_dataclass(base)]):
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        assert isinstance(body, ast.ClassDef), "a dataclass's source is a class"
+        for node, following in zip(body.body, body.body[1:], strict=False):
+            match node, following:
+                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(doc))):
+                    docs[name] = " ".join(doc.split())
     return docs
 
 

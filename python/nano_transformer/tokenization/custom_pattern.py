@@ -25,7 +25,7 @@ def expression_splitter(pattern: str) -> Callable[[str], list[str]]:
         compiled = regex.compile(explicit, regex.VERSION0)
     except regex.error as error:
         raise TokenizerError(
-            f"pattern `{pattern}` is no regular expression that can be used: {error.msg}"
+            f"pattern `{pattern}` is no regular expression that can be used: {error}"
         ) from None
 
     def split(text: str) -> list[str]:

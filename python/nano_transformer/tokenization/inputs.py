@@ -78,7 +78,8 @@ def _files_of(path: Path) -> list[Path]:
             if not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
     elif not path.exists() and glob.has_magic(str(path)):
-        inside = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        # `Path.glob` takes no absolute patterns.
+        inside = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
     else:
         check_text_file(path)
         return [path]

@@ -173,7 +173,7 @@ def _pattern(root: Fields) -> str:
         raise byte_level.refusal("use_regex", "is true after a Split, so that text is cut twice")
     if split.get("behavior", str) != "Isolated" or split.get("invert", bool, default=False):
         raise split.refusal("behavior", "must be 'Isolated', without invert")
-    expression = split.object("pattern").require("Regex", str)
+    expression: str = split.object("pattern").require("Regex", str)
     if expression not in _NAMES and (part := engine_dependent_part(expression)):
         raise split.refusal("pattern", f"uses `{part}`, which means something else in Oniguruma")
     return _NAMES.get(expression, expression)
