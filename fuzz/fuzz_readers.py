@@ -3,6 +3,7 @@
 python fuzz/fuzz_readers.py READER [corpus folder] [-max_total_time=3600], with `pip install atheris`.
 """
 
+import functools
 import sys
 import tempfile
 from collections.abc import Callable
@@ -11,23 +12,38 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["nano_transformer", "json"]):
-    from nano_transformer.data.token_cache import open_token_cache
+    from nano_transformer.data.token_cache import build_token_cache, open_token_cache
     from nano_transformer.errors import NanoTransformerError
-    from nano_transformer.tokenization import Tokenizer, formats
+    from nano_transformer.tokenization import Tokenizer, formats, train_bpe
     from nano_transformer.tokenization.counts_file import load_counts
     from nano_transformer.tokenization.formats.gpt2 import read_merges, read_vocab
 
 FOLDER = Path(tempfile.mkdtemp())
 
 
+PARTS = {b"t": "x.npy", b"d": "x.documents.npy", b"j": "x.json"}
+
+
+@functools.cache
+def sound_cache() -> dict[str, bytes]:
+    """Build a small token cache; return its files."""
+    text = FOLDER / "text.txt"
+    text.write_text("the dog<|endoftext|>a cat\n" * 4)
+    vocab, merges = train_bpe(texts=["the dog"], vocab_size=260, backend="python")
+    tokenizer = Tokenizer(vocab, merges, ["<|endoftext|>"], backend="python")
+    build_token_cache(tokenizer, [(text, 0, text.stat().st_size)], FOLDER / "x.npy")
+    return {name: (FOLDER / name).read_bytes() for name in PARTS.values()}
+
+
 def read_cache(path: Path) -> None:
-    """Open a cache whose record, table of documents or tokens are the input."""
+    """Open a sound cache of which one file, named by the first byte, is replaced by the input."""
     data = path.read_bytes()
-    part, rest = data[:1], data[1:]
-    names = {b"t": "x.npy", b"d": "x.documents.npy"}
-    (FOLDER / names.get(part, "x.json")).write_bytes(rest)
-    dataset = open_token_cache(FOLDER / "x.npy")
-    dataset.document_ids[0 : len(dataset)]
+    replaced = PARTS.get(data[:1], "x.json")
+    for name, content in sound_cache().items():
+        (FOLDER / name).write_bytes(data[1:] if name == replaced else content)
+    for verify in (False, True):
+        dataset = open_token_cache(FOLDER / "x.npy", verify=verify)
+        dataset.document_ids[0 : len(dataset)]
 
 
 READERS: dict[str, Callable[[Path], object]] = {

@@ -60,7 +60,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let pattern = Pattern::parse("gpt2").expect("a known pattern");
-    let encoder = Encoder::new(vocabulary, Vec::new(), pattern.clone()).expect("no specials");
+    let encoder = Encoder::new(vocabulary, Vec::new(), pattern.clone(), false).expect("no specials");
     let ids = encoder.encode(text, true).expect("this pattern has no limit");
     assert_eq!(encoder.decode(&ids).expect("its own ids"), text);
     let mut expected = Vec::new();
