@@ -1,14 +1,17 @@
 """Training finds the merges its definition says, with either backend and any thread count."""
 
+import json
+import lzma
 from collections import Counter
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nano_transformer.errors import ConfigError, DataError, TokenizerError
 from nano_transformer.tokenization import Tokenizer, train_bpe
+from nano_transformer.tokenization.formats.gpt2 import token_to_bytes
 from nano_transformer.tokenization.reference import split_into_pre_tokens
 from nano_transformer.tokenization.reference_training import descending_key, learn_merges
 from text_strategies import broken_texts, texts
@@ -183,3 +186,89 @@ def test_a_text_too_short_for_the_vocabulary_gives_fewer_entries(backend):
     vocab, merges = train_bpe(texts=["abc"], vocab_size=1_000, backend=backend)
     assert merges == [(b"b", b"c"), (b"a", b"bc")]
     assert len(vocab) == 259
+
+
+def tokenizers_merges(corpus: list[str], vocab_size: int, min_frequency: int = 0):
+    """Learn with Hugging Face's library; stop where it builds a token a second time.
+
+    There it keeps both merges and gives them one id; here such a pair never merges.
+    """
+    tokenizers = pytest.importorskip("tokenizers")
+    peer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    peer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    peer.train_from_iterator(corpus, trainer)
+    merges, known = [], set()
+    for left, right in json.loads(peer.to_str())["model"]["merges"]:
+        if left + right in known:
+            return merges, False
+        known.add(left + right)
+        merges.append((token_to_bytes(left), token_to_bytes(right)))
+    return merges, True
+
+
+@given(st.lists(texts, max_size=6), st.integers(0, 4))
+def test_hugging_faces_rule_for_ties_gives_its_merges(backend, corpus, min_frequency):
+    expected, is_whole = tokenizers_merges(corpus, 300, min_frequency)
+    _, merges = train_bpe(
+        texts=corpus,
+        vocab_size=300,
+        special_tokens=[],
+        tie_break="huggingface",
+        min_frequency=min_frequency,
+        backend=backend,
+    )
+    assert merges[: len(expected)] == expected
+    assert len(merges) == len(expected) or not is_whole
+
+
+@pytest.mark.slow
+def test_10_mb_of_books_give_the_merges_of_tokenizers(shared_folder, both_backends):
+    with lzma.open(shared_folder / "corpora" / "english-books.txt.xz") as file:
+        text = file.read(10_000_000).decode("utf-8", "ignore")
+    documents = text.split(END)
+    expected, is_whole = tokenizers_merges(documents, 8_000)
+    assert is_whole
+    options = {"texts": documents, "vocab_size": 8_000, "special_tokens": []}
+    vocab, merges = train_bpe(**options, tie_break="huggingface")
+    assert merges == expected
+    assert len(vocab) == 8_000
+    assert train_bpe(**options, tie_break="huggingface", backend="python")[1] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("tie_break", ["bytes", "huggingface"])
+def test_500_small_corpora_give_both_backends_the_same_merges(both_backends, tie_break):
+    @settings(max_examples=500, database=None, suppress_health_check=list(HealthCheck))
+    @given(
+        st.lists(broken_texts, max_size=8),
+        st.integers(0, 300),
+        st.sampled_from([[], [END], [END, "of text", "a"], ["<|end", " \n", "é😀"]]),
+        st.sampled_from(["gpt2", "gpt4", "gpt4o", r"\p{L}+|\s+|."]),
+        st.integers(0, 3),
+        st.integers(0, 3),
+    )
+    def same_merges(corpus, num_merges, specials, pattern, min_frequency, num_threads):
+        native, python = (
+            train_bpe(
+                texts=corpus,
+                vocab_size=256 + len(specials) + num_merges,
+                special_tokens=specials,
+                pattern=pattern,
+                tie_break=tie_break,
+                min_frequency=min_frequency,
+                encoding_errors="replace",
+                num_threads=num_threads,
+                backend=backend,
+            )
+            for backend in ("native", "python")
+        )
+        assert native == python
+
+    same_merges()
