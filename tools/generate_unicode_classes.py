@@ -80,7 +80,7 @@ def python_source(runs: Runs, spaces: Ranges) -> str:
     """Return the Python module: runs of one category, and ranges of white space."""
     return "\n".join(
         [
-            '"""The general category of every code point, and which are white space (generated, do not edit).',
+            '"""The general category of every code point, and white space (generated, do not edit).',
             "",
             "Written by tools/generate_unicode_classes.py, together with rust/core/src/unicode.rs.",
             '"""',
@@ -105,7 +105,7 @@ def rust_source(runs: Runs, spaces: Ranges) -> str:
     """Return the Rust module with the same contents."""
     return "\n".join(
         [
-            "//! The general category of every code point, and which are white space (generated, do not edit).",
+            "//! The general category of every code point, and white space (generated, do not edit).",
             "//!",
             "//! Written by `tools/generate_unicode_classes.py`, together with the Python twin's.",
             "",

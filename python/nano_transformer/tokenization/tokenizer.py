@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from nano_transformer.errors import TokenizerError
 from nano_transformer.tokenization.backend import BackendKind, Progress, Span, TokenIds
 from nano_transformer.tokenization.backend_choice import create_backend
+from nano_transformer.tokenization.decoding import StreamDecoder, decode_utf8, plain_ids
 from nano_transformer.tokenization.definition import TokenizerDefinition
 from nano_transformer.tokenization.offsets import Offsets, byte_offsets, character_offsets
 from nano_transformer.tokenization.persistence import Persistence
@@ -20,7 +20,6 @@ from nano_transformer.tokenization.special_choice import (
     refuse_tokens,
     split_at_tokens,
 )
-from nano_transformer.tokenization.stream_decoder import StreamDecoder
 from nano_transformer.tokenization.streaming import (
     EncodingErrors,
     decode_blocks,
@@ -228,7 +227,7 @@ class Tokenizer(VocabularyAccess, Persistence):
         Raises:
             TokenizerError: When an id is not in the vocabulary, or bytes are not UTF-8 (strict).
         """
-        return _decode_utf8(self.decode_bytes(token_ids), errors)
+        return decode_utf8(self.decode_bytes(token_ids), errors)
 
     def decode_bytes(self, token_ids: TokenIds) -> bytes:
         """Return exactly the bytes of `token_ids`.
@@ -236,7 +235,7 @@ class Tokenizer(VocabularyAccess, Persistence):
         Raises:
             TokenizerError: When an id is not in the vocabulary.
         """
-        return self._backend.decode(_plain_ids(token_ids))
+        return self._backend.decode(plain_ids(token_ids))
 
     def decode_batch(
         self,
@@ -247,8 +246,8 @@ class Tokenizer(VocabularyAccess, Persistence):
     ) -> list[str]:
         """Return the text of each list of ids, as `decode` does, by several threads."""
         check_thread_count(num_threads)
-        decoded = self._backend.decode_batch([_plain_ids(ids) for ids in batches], num_threads)
-        return [_decode_utf8(data, errors) for data in decoded]
+        decoded = self._backend.decode_batch([plain_ids(ids) for ids in batches], num_threads)
+        return [decode_utf8(data, errors) for data in decoded]
 
     def stream_decoder(self) -> StreamDecoder:
         """Return a decoder that takes ids one by one and never shows half a character."""
@@ -319,27 +318,3 @@ class Tokenizer(VocabularyAccess, Persistence):
 
 def _rebuild(definition: TokenizerDefinition, backend: BackendKind) -> Tokenizer:
     return Tokenizer.from_definition(definition, backend=backend)
-
-
-def _plain_ids(token_ids: TokenIds) -> TokenIds:
-    """Return a list, or an array of a type that both backends take without a Python object an id."""
-    if isinstance(token_ids, np.ndarray):
-        if token_ids.ndim != 1 or token_ids.dtype.kind not in "iu":
-            raise TypeError(
-                f"ids must be a list or a one-dimensional array of integers, not an array of "
-                f"{token_ids.dtype} of shape {token_ids.shape}"
-            )
-        if token_ids.dtype.str in ("<u2", "<u4", "<i4", "<i8"):
-            return np.ascontiguousarray(token_ids)
-    to_list: Callable[[], list[int]] | None = getattr(token_ids, "tolist", None)
-    return list(token_ids) if to_list is None else to_list()
-
-
-def _decode_utf8(data: bytes, errors: Literal["replace", "strict"]) -> str:
-    try:
-        return data.decode("utf-8", errors)
-    except UnicodeDecodeError as error:
-        raise TokenizerError(
-            f"the ids make no valid UTF-8 at byte {error.start} of their {len(data)}; decode with "
-            '`errors="replace"`, or take `decode_bytes`'
-        ) from None

@@ -13,12 +13,13 @@ from nano_transformer.errors import CheckpointError
 from nano_transformer.model.config import ModelConfig
 from nano_transformer.model.transformer import TransformerLM
 from nano_transformer.tokenization import Tokenizer
+from nano_transformer.tokenization.formats import OWN_NAME
 from nano_transformer.training.checkpointing import load_checkpoint
 from nano_transformer.training.config import TrainerConfig
 
 LATEST, BEST = "latest.pt", "best.pt"
 RUN_CONFIG, TRAINER_CONFIG, METRICS = "run_config.json", "trainer_config.json", "metrics.jsonl"
-TOKENIZER = "tokenizer.nanot.json"
+TOKENIZER = OWN_NAME
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ impl Encoder {
         let encoded = map_in_order(
             units,
             if total < UNIT_BYTES { 1 } else { num_threads },
-            || self.borrow_workspace(),
+            || self.workspaces.borrow(),
             |workspace, unit| {
                 progress.check()?;
                 let mut ids = Vec::new();

@@ -2,21 +2,17 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::ops::{Deref, DerefMut};
-use std::sync::Mutex;
 
 use rustc_hash::FxHashMap;
 
-use crate::piece_cache::{PieceCache, PieceKey};
+use crate::piece_cache::PieceKey;
 use crate::special::{Segment, SpecialTokens};
 use crate::vocabulary::{NO_RANK, Vocabulary};
+use crate::workspace::{Workspace, Workspaces};
 use crate::{Error, Pattern};
 
 /// Pre-tokens of up to this many bytes are merged by plain scanning, which beats a heap there.
-const SHORT_PIECE_BYTES: usize = 128;
-
-/// Workspaces kept for the next calls; calls at the same time beyond this make their own.
-const KEPT_WORKSPACES: usize = 8;
+pub(crate) const SHORT_PIECE_BYTES: usize = 128;
 
 /// An immutable encoder and decoder; threads may share it.
 pub struct Encoder {
@@ -27,7 +23,7 @@ pub struct Encoder {
     special_ids: Vec<u32>,
     /// What whole pre-tokens become without merging; empty unless merges are to be ignored.
     whole_ids: FxHashMap<Box<[u8]>, u32>,
-    workspaces: Mutex<Vec<Workspace>>,
+    pub(crate) workspaces: Workspaces,
 }
 
 impl Encoder {
@@ -52,8 +48,6 @@ impl Encoder {
         } else {
             FxHashMap::default()
         };
-        // The first workspace is made here, so that encoding short texts takes no new memory.
-        let workspaces = Mutex::new(vec![Workspace::new()]);
         Ok(Self {
             vocabulary,
             specials: SpecialTokens::new(tokens)?,
@@ -61,7 +55,7 @@ impl Encoder {
             pattern,
             special_ids,
             whole_ids,
-            workspaces,
+            workspaces: Workspaces::new(),
         })
     }
 
@@ -69,7 +63,7 @@ impl Encoder {
     ///
     /// Only a pattern that is a regular expression can fail.
     pub fn encode(&self, text: &[u8], with_special_tokens: bool) -> Result<Vec<u32>, Error> {
-        let mut workspace = self.borrow_workspace();
+        let mut workspace = self.workspaces.borrow();
         let mut ids = Vec::new();
         self.encode_either(text, with_special_tokens, &mut workspace, &mut ids)?;
         Ok(ids)
@@ -87,22 +81,6 @@ impl Encoder {
             self.encode_into(text, workspace, ids)
         } else {
             self.encode_ordinary(text, workspace, ids)
-        }
-    }
-
-    /// Take a workspace whose cache may know something, or make one.
-    ///
-    /// No lock is waited for: a process that was forked while another thread held it would wait for
-    /// ever.
-    pub(crate) fn borrow_workspace(&self) -> BorrowedWorkspace<'_> {
-        let kept = self
-            .workspaces
-            .try_lock()
-            .ok()
-            .and_then(|mut kept| kept.pop());
-        BorrowedWorkspace {
-            workspace: Some(kept.unwrap_or_else(Workspace::new)),
-            home: &self.workspaces,
         }
     }
 
@@ -256,7 +234,7 @@ impl Encoder {
 
 /// A symbol of a pre-token, and the rank of its merge with the next one.
 #[derive(Clone, Copy)]
-struct Symbol {
+pub(crate) struct Symbol {
     id: u32,
     rank: u32,
 }
@@ -270,51 +248,6 @@ impl Symbol {
 
     fn new(id: u32) -> Self {
         Self { id, rank: NO_RANK }
-    }
-}
-
-/// What one thread needs while it encodes.
-pub(crate) struct Workspace {
-    cache: PieceCache,
-    symbols: Vec<Symbol>,
-}
-
-impl Workspace {
-    pub(crate) fn new() -> Self {
-        Self {
-            cache: PieceCache::new(),
-            symbols: Vec::with_capacity(SHORT_PIECE_BYTES),
-        }
-    }
-}
-
-/// A workspace that goes back to its encoder when it is dropped.
-pub(crate) struct BorrowedWorkspace<'a> {
-    workspace: Option<Workspace>,
-    home: &'a Mutex<Vec<Workspace>>,
-}
-
-impl Deref for BorrowedWorkspace<'_> {
-    type Target = Workspace;
-
-    fn deref(&self) -> &Workspace {
-        self.workspace.as_ref().expect("it is there until dropped")
-    }
-}
-
-impl DerefMut for BorrowedWorkspace<'_> {
-    fn deref_mut(&mut self) -> &mut Workspace {
-        self.workspace.as_mut().expect("it is there until dropped")
-    }
-}
-
-impl Drop for BorrowedWorkspace<'_> {
-    fn drop(&mut self) {
-        if let (Some(workspace), Ok(mut kept)) = (self.workspace.take(), self.home.try_lock())
-            && kept.len() < KEPT_WORKSPACES
-        {
-            kept.push(workspace);
-        }
     }
 }
 

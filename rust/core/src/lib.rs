@@ -31,6 +31,7 @@ mod train;
 mod unicode;
 mod vocabulary;
 mod workers;
+mod workspace;
 
 pub use batch::FlatIds;
 pub use classes::prepare;

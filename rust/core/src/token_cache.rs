@@ -6,10 +6,10 @@ use rustc_hash::FxHashMap;
 
 use crate::document_units::{Identity, Unit, Units};
 use crate::documents::Extent;
-use crate::encode::Workspace;
 use crate::ordered_output::{DocumentRow, EncodedUnit, OrderedOutput};
 use crate::source::read_range;
 use crate::workers::share_work;
+use crate::workspace::Workspace;
 use crate::{Encoder, Error, InvalidUtf8, Progress, Stage, TextSource};
 
 /// A stretch of a file, in bytes.
@@ -86,7 +86,7 @@ pub fn write_token_arrays(
     share_work(
         units,
         job.num_threads,
-        Workspace::new,
+        || encoder.workspaces.borrow(),
         |workspace, number, unit| {
             let turn = output.turn(number);
             progress.check()?;

@@ -1,4 +1,4 @@
-//! The general category of every code point, and which are white space (generated, do not edit).
+//! The general category of every code point, and white space (generated, do not edit).
 //!
 //! Written by `tools/generate_unicode_classes.py`, together with the Python twin's.
 

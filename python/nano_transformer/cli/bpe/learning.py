@@ -86,8 +86,6 @@ def learn(
         tokenizer.backend_name,
         ", ".join(f"`{path}`" for path in output_paths),
     )
-    if len(tokenizer) < size:
-        logger.info("the text yields no more than these, of the %s asked for", f"{size:,}")
     _report(tokenizer, texts)
 
 
