@@ -110,6 +110,17 @@ def test_large_counts_are_added_exactly(backend, tmp_path):
         learn(backend, counts_paths=paths * 300)
 
 
+def test_counted_text_never_merges_to_a_special_token(backend, tmp_path):
+    # Text is cut at special tokens, so only counts that were made by other means hold one.
+    counts = PreTokenCounts(pattern="gpt2", special_tokens=("ab",), pieces=[(b"abc", 5)])
+    save_counts(tmp_path / "x.counts", counts)
+    vocab, merges = train_bpe(
+        counts_paths=[tmp_path / "x.counts"], special_tokens=["ab"], backend=backend
+    )
+    assert merges == [(b"b", b"c"), (b"a", b"bc")]
+    assert list(vocab.values()).count(b"ab") == 1
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -109,7 +109,14 @@ class ReferenceCounter:
             raise DataError(
                 "the counts of all pre-tokens add up to more than 2**64; give fewer counts"
             )
-        return learn_merges(self._counts, num_merges, tie_break, min_frequency, progress)
+        return learn_merges(
+            self._counts,
+            num_merges,
+            tie_break,
+            min_frequency,
+            progress,
+            reserved=[token.encode() for token in self._special_tokens],
+        )
 
 
 def _file_blocks(path: str) -> Iterator[bytes]:
@@ -133,8 +140,12 @@ def learn_merges(
     tie_break: str = "bytes",
     min_frequency: int = 1,
     progress: Progress | None = None,
+    *,
+    reserved: Iterable[bytes] = (),
 ) -> list[tuple[bytes, bytes]]:
     """Learn up to `num_merges` merges from counted pre-tokens.
+
+    No merge makes a token that is there already, or one of the `reserved`, which get ids of their own.
 
     All pre-tokens lie in one list with a slot for each byte. A symbol writes its id into its first
     and its last slot, so that both neighbours of a position are found at once. Every pair knows its
@@ -143,7 +154,7 @@ def learn_merges(
     pair's first appearance, because new pairs hold the newest token, so an entry is never too low.
     """
     tokens = [bytes([byte]) for byte in range(256)]
-    known = set(tokens)
+    known = {*tokens, *reserved}
     slots = [BOUNDARY]
     frequencies = [0]  # of the pre-token that each slot belongs to
     pair_counts: Counter[Pair] = Counter()

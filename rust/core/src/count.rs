@@ -147,7 +147,7 @@ impl PreTokenCounter {
         learning: &Learning,
         progress: &Progress,
     ) -> Result<Vec<Merge>, Error> {
-        learn_merges(&self.counts, learning, progress)
+        learn_merges(&self.counts, self.specials.tokens(), learning, progress)
     }
 }
 

@@ -45,6 +45,11 @@ impl SpecialTokens {
         self.longest
     }
 
+    /// All of them.
+    pub(crate) fn tokens(&self) -> &[Vec<u8>] {
+        &self.tokens
+    }
+
     /// Length in bytes of the token at this place in the list.
     pub(crate) fn length(&self, index: usize) -> usize {
         self.tokens[index].len()

@@ -40,14 +40,15 @@ pub struct Learning {
 /// Learn merges, in the order in which they apply.
 ///
 /// The most frequent pair wins. A pair whose joined bytes are a token already never merges, so that
-/// no two tokens are alike.
+/// no two tokens are alike; `reserved` ones, too, have an id of their own.
 pub(crate) fn learn_merges(
     counts: &PieceCounts,
+    reserved: &[Vec<u8>],
     learning: &Learning,
     progress: &Progress,
 ) -> Result<Vec<Merge>, Error> {
     progress.start(Stage::Merging, learning.num_merges as u64);
-    let mut trainer = Trainer::new(counts, learning, progress)?;
+    let mut trainer = Trainer::new(counts, reserved, learning, progress)?;
     let mut merges = Vec::new();
     while merges.len() < learning.num_merges {
         progress.check()?;
@@ -120,7 +121,12 @@ struct Trainer {
 }
 
 impl Trainer {
-    fn new(counts: &PieceCounts, learning: &Learning, progress: &Progress) -> Result<Self, Error> {
+    fn new(
+        counts: &PieceCounts,
+        reserved: &[Vec<u8>],
+        learning: &Learning,
+        progress: &Progress,
+    ) -> Result<Self, Error> {
         let tokens: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
         let mut pieces = Pieces {
             slots: vec![BOUNDARY],
@@ -161,7 +167,7 @@ impl Trainer {
                 bytes: pieces.slots.len(),
             });
         }
-        let known = tokens.iter().cloned().collect();
+        let known = tokens.iter().chain(reserved).cloned().collect();
         let mut trainer = Self {
             tokens,
             known,

@@ -71,7 +71,7 @@ fn counts_go_beyond_32_bits() {
     let mut counts = PieceCounts::default();
     counts.add(b"ab", 1 << 33);
     counts.add(b"xy", (1 << 33) - 1);
-    let merges = learn_merges(&counts, &learning(9), &Progress::default()).expect("valid");
+    let merges = learn_merges(&counts, &[], &learning(9), &Progress::default()).expect("valid");
     let pair = |left: &[u8], right: &[u8]| (left.to_vec(), right.to_vec());
     assert_eq!(merges, [pair(b"a", b"b"), pair(b"x", b"y")]);
 }
@@ -81,7 +81,7 @@ fn counts_that_64_bits_cannot_hold_are_refused() {
     let mut counts = PieceCounts::default();
     counts.add(b"ab", u64::MAX);
     counts.add(b"ab", 5);
-    let result = learn_merges(&counts, &learning(9), &Progress::default());
+    let result = learn_merges(&counts, &[], &learning(9), &Progress::default());
     assert!(matches!(result, Err(Error::CountsTooLarge)));
 }
 
@@ -97,7 +97,7 @@ fn rare_pairs_do_not_merge_and_ties_follow_the_rule() {
             tie_break,
             min_frequency: 3,
         };
-        learn_merges(&counts, &learning, &Progress::default()).expect("valid")
+        learn_merges(&counts, &[], &learning, &Progress::default()).expect("valid")
     };
     let firsts = |merges: Vec<Merge>| merges.iter().map(|(left, _)| left[0]).collect::<Vec<_>>();
     assert_eq!(firsts(learnt(TieBreak::Bytes)), [0xC2, b'b', b' ']);
