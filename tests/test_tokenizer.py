@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from nano_transformer.errors import ConfigError, TokenizerError
 from nano_transformer.tokenization import Tokenizer
 from nano_transformer.tokenization.backend_choice import native_module
-from nano_transformer.tokenization.formats import byte_to_character, read_merges, read_vocab
 from nano_transformer.tokenization.reference import split_into_pre_tokens
 from nano_transformer.tokenization.streaming import decode_blocks, separable_chunks
 from text_strategies import SPECIAL_TOKENS, broken_texts, small_tokenizer, small_vocabulary, texts
@@ -230,7 +229,7 @@ def test_a_lone_surrogate_is_refused_with_its_index(backend):
 
 def test_a_tokenizer_survives_saving_and_pickling(backend, tmp_path):
     tokenizer = small_tokenizer(backend)
-    tokenizer.save(tmp_path / "vocab.json", tmp_path / "merges.txt")
+    tokenizer.save_gpt2(tmp_path / "vocab.json", tmp_path / "merges.txt")
     loaded = Tokenizer.from_files(
         tmp_path / "vocab.json", tmp_path / "merges.txt", SPECIAL_TOKENS, backend=backend
     )
@@ -252,68 +251,6 @@ def test_the_digest_sees_every_part_and_no_backend():
     ]
     assert len({tokenizer.digest, *(other.digest for other in others)}) == 4
     assert tokenizer == Tokenizer(vocab, merges, ["<|endoftext|>"])
-
-
-def test_the_byte_map_is_gpt2s():
-    characters = byte_to_character()
-    assert len(set(characters.values())) == 256
-    assert characters[ord("a")] == "a"
-    assert characters[ord(" ")] == "\u0120"
-    assert characters[ord("\n")] == "\u010a"
-    assert characters[0xAD] == "\u0143"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("a b\nc\n", "line 2 must be two tokens"),
-        ("#version: 0.2\na b c\n", "line 2 must be two tokens"),
-        ("a b\n\nc d\n", "line 2 must be two tokens"),
-        ("a b\na \u20ac\n", "line 2 holds '\u20ac'"),
-    ],
-)
-def test_malformed_merges_are_refused_with_their_line(tmp_path, content, message):
-    path = tmp_path / "merges.txt"
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(TokenizerError, match=message):
-        read_merges(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ('{"a": 0,\n"b": }', "line 2 is not JSON"),
-        ("[1, 2]", "one JSON object"),
-        ("[]x", "not JSON"),
-        ('{"a": "0"}', "gives token 'a' the id '0'"),
-        ('{"a": 1, "b": 1}', "gives id 1 twice"),
-        ('{"a b": 1}', "the token 'a b'"),
-    ],
-)
-def test_a_malformed_vocabulary_is_refused_with_the_reason(tmp_path, content, message):
-    path = tmp_path / "vocab.json"
-    path.write_text(content, encoding="utf-8")
-    with pytest.raises(TokenizerError, match=message):
-        read_vocab(path)
-
-
-def test_files_that_are_no_utf8_are_refused_with_their_line(tmp_path):
-    path = tmp_path / "merges.txt"
-    path.write_bytes(b"a b\nc \xff\n")
-    with pytest.raises(TokenizerError, match="line 2 is not valid UTF-8"):
-        read_merges(path)
-
-
-def test_merges_may_have_windows_line_ends_and_no_version_line(tmp_path):
-    path = tmp_path / "merges.txt"
-    path.write_bytes("a b\r\n\u0120 #version".encode())
-    assert read_merges(path) == [(b"a", b"b"), (b" ", b"#version")]
-
-
-def test_a_special_token_may_be_plain_text_in_the_vocabulary(tmp_path):
-    path = tmp_path / "vocab.json"
-    path.write_text('{"of text": 7}', encoding="utf-8")
-    assert read_vocab(path, ["of text"]) == {7: b"of text"}
 
 
 def vocabulary_without(byte: int) -> dict[int, bytes]:
