@@ -19,7 +19,7 @@ EXPRESSIONS = {
 }
 """tiktoken's patterns as Oniguruma reads them: there `$` ends a line, so `\\z` ends the text."""
 
-_NAMES = {expression: name for name, expression in EXPRESSIONS.items()} | {
+NAMES = {expression: name for name, expression in EXPRESSIONS.items()} | {
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+": "gpt2",
     r"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+": "gpt2",
 }
@@ -56,9 +56,9 @@ def read_pattern(root: Fields) -> str:
     if split.get("behavior", str) != "Isolated" or split.get("invert", bool, default=False):
         raise split.refusal("behavior", "must be 'Isolated', without invert")
     expression: str = split.object("pattern").require("Regex", str)
-    if expression not in _NAMES and (part := engine_dependent_part(expression)):
+    if expression not in NAMES and (part := engine_dependent_part(expression)):
         raise split.refusal("pattern", f"uses `{part}`, which means something else in Oniguruma")
-    return _NAMES.get(expression, expression)
+    return NAMES.get(expression, expression)
 
 
 def pre_tokenizer_of(pattern: str) -> dict[str, Any]:
