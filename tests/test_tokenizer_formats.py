@@ -63,7 +63,7 @@ def test_our_own_file_has_one_entry_a_line_and_repeats_itself(tmp_path):
 def test_a_tokenizer_of_format_version_1_is_still_read(backend):
     tokenizer = Tokenizer.load(VERSION_1, backend=backend)
     ids = tokenizer.encode("he the<pad>é\x00é</s>")
-    assert ids == [256, 258, 256, 300, 195, 169, 0, 301]
+    assert ids == [256, 257, 300, 195, 169, 0, 301]
     assert tokenizer.pattern == "gpt4"
     assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id) == (None, 301, 300)
     assert tokenizer.digest == json.loads(VERSION_1.read_text(encoding="utf-8"))["digest"]

@@ -195,6 +195,7 @@ def test_special_tokens_take_the_ids_given_or_the_next_ones(tmp_path):
             formats.read_tiktoken(path, pattern="gpt4", special_tokens=wrong)
 
 
+@pytest.mark.slow
 def test_gpt2s_real_tokenizer_passes_through_every_format(shared_folder: Path, tmp_path):
     source = shared_folder / "models" / "gpt2-tokenizer"
     files = source / "gpt2_vocab.json", source / "gpt2_merges.txt"
