@@ -71,18 +71,6 @@ def test_llamas_spelling_is_not_tiktokens():
     assert cuts == [["a", "\n", " "], ["a", "\n "]]
 
 
-def test_transformers_loads_our_file_and_gives_equal_ids(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    vocab, merges = small_vocabulary()
-    text = "the dog<|endoftext|> don't\n\n  Zebra 4242 é\r\n"
-    for pattern in ("gpt2", "gpt4", "gpt4o", LLAMA):
-        tokenizer = Tokenizer(vocab, merges, ["<|endoftext|>"], pattern=pattern)
-        tokenizer.save_huggingface(tmp_path / "tokenizer.json")
-        peer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
-        assert peer.encode(text) == tokenizer.encode(text)
-        assert peer.decode(peer.encode(text), clean_up_tokenization_spaces=False) == text
-
-
 def small_document(folder: Path, **changes: Any) -> dict[str, Any]:
     """Return the JSON that the library itself makes of a small tokenizer."""
     vocab, merges = small_vocabulary()
@@ -209,23 +197,6 @@ def test_files_in_the_spelling_of_others_give_the_librarys_ids(foreign, text):
     tokenizer, peer = foreign
     assert tokenizer.special_tokens == ["<|endoftext|>", "<x>", "é😀"]
     assert tokenizer.encode(text) == peer.encode(text, add_special_tokens=False).ids
-
-
-def test_roles_come_from_the_files_beside(tmp_path):
-    small_document(tmp_path)
-    path = tmp_path / "tokenizer.json"
-    assert formats.read_huggingface(path).eos_token is None
-    beside = {"bos_token": {"content": "<|endoftext|>"}, "pad_token": None, "eos_token": "</s>"}
-    (tmp_path / "tokenizer_config.json").write_text(json.dumps(beside), encoding="utf-8")
-    (tmp_path / "special_tokens_map.json").write_text(
-        json.dumps({"pad_token": "<|endoftext|>"}), encoding="utf-8"
-    )
-    read = formats.read_huggingface(path)
-    assert (read.bos_token, read.eos_token, read.pad_token) == (
-        "<|endoftext|>",
-        None,  # no special token of this tokenizer
-        "<|endoftext|>",
-    )
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_transformer.tokenization import Tokenizer, formats
+from nano_transformer.tokenization import Tokenizer
 from nano_transformer.tokenization.backend_choice import native_module
+from nano_transformer.tokenization.formats.gpt2 import bytes_to_token
 from nano_transformer.tokenization.reference import split_into_pre_tokens
 from text_strategies import small_tokenizer, texts
 
@@ -82,10 +83,10 @@ def test_ids_are_those_of_tiktoken_for_the_same_ranks(backend, text):
 
 @cache
 def tokenizers_of(tokenizer: Tokenizer):
-    ranks = {formats.bytes_to_token(t): i for i, t in tokenizer.vocab.items()}
-    merges = [tuple(map(formats.bytes_to_token, pair)) for pair in tokenizer.merges]
+    ranks = {bytes_to_token(t): i for i, t in tokenizer.vocab.items()}
+    merges = [tuple(map(bytes_to_token, pair)) for pair in tokenizer.merges]
     for token in tokenizer.special_tokens:  # their names are plain text, not mapped bytes
-        ranks[token] = ranks.pop(formats.bytes_to_token(token.encode()))
+        ranks[token] = ranks.pop(bytes_to_token(token.encode()))
     peer = tokenizers.Tokenizer(tokenizers.models.BPE(ranks, merges))
     peer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     peer.add_special_tokens(

@@ -157,44 +157,6 @@ def test_ids_that_are_no_ranks_are_refused_with_the_merge(tmp_path, definition, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("YQ== 0\nYg== x\n", "line 2 must be a token in base64"),
-        ("YQ== 0\nYg==\n", "line 2 must be"),
-        ("YQ== 0 1\n", "line 1 must be"),
-        ("Y!== 0\n", "line 1 must be"),
-        ("YQ= 0\n", "line 1 must be"),
-        (" 0\n", "line 1 must be"),
-        ("YQ== -1\n", "line 1 must be"),
-        ("YQ== 1.0\n", "line 1 must be"),
-        ("YQ== ٣\n", "line 1 must be"),
-        (f"YQ== {2**32 - 1}\n", "line 1 must be"),
-        (f"YQ== {'9' * 5_000}\n", "line 1 must be"),
-        ("YQ== 0\r\n\r\nYQ== 1\r\n", "line 3 gives the token b'a' a second time"),
-        ("YQ== 7\nYg== 7\n", "line 2 gives the rank 7 a second time"),
-        ("YQ== 0\n", "no rank to 255 of the 256 single bytes, the first of them 0x00"),
-    ],
-)
-def test_malformed_ranks_are_refused_with_their_line(tmp_path, content, message):
-    path = tmp_path / "x.tiktoken"
-    path.write_text(content, encoding="utf-8", newline="")
-    with pytest.raises(TokenizerError, match=message):
-        formats.read_tiktoken(path, pattern="gpt2")
-
-
-def test_special_tokens_take_the_ids_given_or_the_next_ones(tmp_path):
-    path = write_ranks(tmp_path / "x.tiktoken", BYTES | {b"ab": 300})
-    read = formats.read_tiktoken(path, pattern="gpt4", special_tokens=["<a>", "<b>"])
-    assert {301: b"<a>", 302: b"<b>"}.items() <= read.vocab.items()
-    given_ids = {"<a>": 256, "<b>": 1_000}
-    read = formats.read_tiktoken(path, pattern="gpt4", special_tokens=given_ids)
-    assert {256: b"<a>", 1_000: b"<b>"}.items() <= read.vocab.items()
-    for wrong in ({"<a>": 300}, {"ab": 301}, {"<a>": 256, "<b>": 256}):
-        with pytest.raises(TokenizerError, match="cannot have the id"):
-            formats.read_tiktoken(path, pattern="gpt4", special_tokens=wrong)
-
-
 @pytest.mark.slow
 def test_gpt2s_real_tokenizer_passes_through_every_format(shared_folder: Path, tmp_path):
     source = shared_folder / "models" / "gpt2-tokenizer"

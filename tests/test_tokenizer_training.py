@@ -104,7 +104,7 @@ def test_the_key_for_ties_turns_the_order_round(one, other):
 
 
 def test_counts_have_more_than_32_bits():
-    words = Counter({"ab": 1 << 33, "cd": (1 << 33) + 1, "ef": (1 << 32) - 1})
+    words = Counter({b"ab": 1 << 33, b"cd": (1 << 33) + 1, b"ef": (1 << 32) - 1})
     assert learn_merges(words, 3) == [(b"c", b"d"), (b"a", b"b"), (b"e", b"f")]
 
 
