@@ -158,9 +158,9 @@ ADDED = {"id": 400, "content": "<x>", "special": False, "normalized": True}
         ("added_tokens", [ADDED | {"content": "the", "id": 9}], "model.vocab", "another"),
         (
             "added_tokens",
-            [ADDED, ADDED | {"content": "y<x", "id": 401, "normalized": False}],
+            [ADDED, ADDED | {"content": "x>", "id": 401, "normalized": False}],
             "added_tokens",
-            "shares text with 'y<x'",
+            "shares text with 'x>'",
         ),
     ],
 )
