@@ -22,6 +22,8 @@ _QUANTIFIER = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})[?+]?")
 _CATEGORY = re.compile(r"\{(\w+)\}|(\w)")
 _DIGITS = {"x": re.compile("[0-9A-Fa-f]{2}"), "u": re.compile("[0-9A-Fa-f]{4}")}
 _OTHER_CASES = {"s": "\u017f", "k": "\u212a"}  # the long s, and the sign of the kelvin
+_FOLDS_TO_SEVERAL = re.compile(r"ss|st|f[fil]|\\[xu]|[^\x00-\x7f]", re.IGNORECASE)
+"""What may stand, where case is ignored, for one character such as the sharp s or a ligature."""
 _ADVICE = {
     "w": r"write `[\p{L}\p{N}_]`, or what you mean by a word",
     "W": r"write `[^\p{L}\p{N}_]`, or what you mean by a word",
@@ -151,8 +153,13 @@ class _Parser:
             )
         self.position += len(opening)
         outer, self.ignores_case = self.ignores_case, self.ignores_case or opening == "(?i:"
+        start = self.position
         inner = self._alternatives()
         self.ignores_case = outer
+        if opening == "(?i:":
+            joined = self.pattern[start : self.position].replace("(?:", "").replace(")", "")
+            if _FOLDS_TO_SEVERAL.search(joined):
+                self.engine_dependent_part = self.pattern[start - len(opening) : self.position + 1]
         if self._peek() != ")":
             self._fail("a group is not closed")
         self.position += 1

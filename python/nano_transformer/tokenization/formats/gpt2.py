@@ -49,14 +49,19 @@ def read_gpt2(
     vocab = read_vocab(vocab_path, special_tokens)
     merges = read_merges(merges_path)
     known = set(vocab.values())
-    for number, (left, right) in enumerate(merges):
+    first_line = 1 + _has_header(merges_path)
+    lines: dict[tuple[bytes, bytes], int] = {}
+    for line, (left, right) in enumerate(merges, start=first_line):
         for token in (left, right, left + right):
             if token not in known:
-                line = number + 1 + _has_header(merges_path)
                 raise TokenizerError(
                     f"`{merges_path}` line {line} joins {left!r} and {right!r}, but {token!r} is not "
                     f"in `{vocab_path}`; both files must come from the same training"
                 )
+        if lines.setdefault((left, right), line) != line:
+            raise TokenizerError(
+                f"`{merges_path}` line {line} repeats the merge of line {lines[left, right]}"
+            )
     return TokenizerDefinition(
         vocab=vocab, merges=merges, special_tokens=list(special_tokens), pattern=pattern
     )

@@ -1,34 +1,24 @@
 """Hugging Face's `tokenizer.json`, where it is byte-level BPE."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nano_transformer import files
 from nano_transformer.errors import TokenizerError
 from nano_transformer.tokenization.definition import TokenizerDefinition
-from nano_transformer.tokenization.expression_syntax import engine_dependent_part
-from nano_transformer.tokenization.formats.gpt2 import bytes_to_token, token_to_bytes
-from nano_transformer.tokenization.formats.reading import Fields, brief, read_json
-from nano_transformer.tokenization.pre_tokens import PATTERN_NAMES
-
-EXPRESSIONS = {
-    "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
-    "gpt4": r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s+\z|\s*[\r\n]|\s+(?!\S)|\s",
-    "gpt4o": r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-}
-"""tiktoken's patterns as Oniguruma reads them: there `$` ends a line, so `\\z` ends the text."""
-
-_NAMES = {expression: name for name, expression in EXPRESSIONS.items()} | {
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+": "gpt2",
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+": "gpt2",
-}
-"""GPT-4's usual spelling is not among them: it cuts white space at the end of a text differently."""
+from nano_transformer.tokenization.formats.gpt2 import (
+    byte_to_character,
+    bytes_to_token,
+    token_to_bytes,
+)
+from nano_transformer.tokenization.formats.huggingface_patterns import (
+    byte_level,
+    pre_tokenizer_of,
+    read_pattern,
+)
+from nano_transformer.tokenization.formats.reading import Fields, brief, check_parts, read_json
 
 _ROLE_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 _ROLES = ("bos_token", "eos_token", "pad_token")
@@ -61,11 +51,14 @@ def parse_huggingface(path: Path, values: object) -> TokenizerDefinition:
     model = root.object("model")
     _check_model(model)
     special_tokens, special_ids = _added_tokens(root)
+    vocab = _vocab(model, special_ids)
+    merges = [_merge(model, i, merge) for i, merge in enumerate(model.require("merges", list))]
+    check_parts(path, vocab, merges)
     return TokenizerDefinition(
-        vocab=_vocab(model, special_ids),
-        merges=[_merge(model, i, merge) for i, merge in enumerate(model.require("merges", list))],
+        vocab=vocab,
+        merges=merges,
         special_tokens=special_tokens,
-        pattern=_pattern(root),
+        pattern=read_pattern(root),
         ignore_merges=model.get("ignore_merges", bool, default=False),
         **_roles(path.parent, special_tokens),
     )
@@ -87,8 +80,8 @@ def _check_model(model: Fields) -> None:
 
 def _added_tokens(root: Fields) -> tuple[list[str], dict[str, int]]:
     """Return the added tokens, which all stand for themselves in a text, and their ids."""
-    names: list[str] = []
     ids: dict[str, int] = {}
+    of_second_pass: list[str] = []
     for index, values in enumerate(root.get("added_tokens", list, default=[])):
         token = Fields(root.path, values, f"added_tokens[{index}]")
         content, token_id = token.require("content", str), token.require("id", int)
@@ -97,9 +90,34 @@ def _added_tokens(root: Fields) -> tuple[list[str], dict[str, int]]:
                 raise token.refusal(
                     flag, f"is true for {brief(content)}; tokens here take no space in"
                 )
-        names.append(content)
-        ids[content] = token_id
-    return names, ids
+        if ids.setdefault(content, token_id) != token_id:
+            raise token.refusal(
+                "id", f"is {token_id} for {brief(content)}, and {ids[content]} before"
+            )
+        if token.get("normalized", bool, default=False):
+            of_second_pass.append(content)
+    for second in of_second_pass:
+        for first in ids.keys() - of_second_pass:
+            if _overlap(first, second):
+                reason = (
+                    f"has {brief(second)}, normalized, which shares text with {brief(first)}; the "
+                    "library then prefers the other one even where it is the shorter"
+                )
+                raise root.refusal("added_tokens", reason)
+    return list(ids), ids
+
+
+def _overlap(first: str, second: str) -> bool:
+    """Say whether two tokens can hold one character of a text in common."""
+    shorter = min(len(first), len(second))
+    return (
+        first in second
+        or second in first
+        or any(
+            first.endswith(second[:length]) or second.endswith(first[:length])
+            for length in range(1, shorter)
+        )
+    )
 
 
 def _vocab(model: Fields, special_ids: dict[str, int]) -> dict[int, bytes]:
@@ -148,37 +166,6 @@ def _merge(model: Fields, index: int, merge: object) -> tuple[bytes, bytes]:
     raise model.refusal("merges", f"has {brief(merge)} as entry {index + 1}; expected two tokens")
 
 
-def _pattern(root: Fields) -> str:
-    """Return the name of the pattern, or its regular expression."""
-    outer = root.object("pre_tokenizer")
-    if outer.get("type", str) == "Sequence":
-        steps = outer.get("pretokenizers", list, default=[])
-    else:
-        steps = [outer.values]
-    fields = [Fields(root.path, step, "pre_tokenizer") for step in steps]
-    kinds = [step.get("type", str) for step in fields]
-    if kinds not in (["ByteLevel"], ["Split", "ByteLevel"]):
-        reason = f"is {kinds or 'empty'}; expected ByteLevel, or Split and then ByteLevel"
-        raise root.refusal("pre_tokenizer", reason)
-    byte_level = fields[-1]
-    if byte_level.get("add_prefix_space", bool, default=True):
-        raise byte_level.refusal("add_prefix_space", "is true; no space is put before a text here")
-    uses_regex = byte_level.get("use_regex", bool, default=True)
-    if kinds == ["ByteLevel"]:
-        if not uses_regex:
-            raise byte_level.refusal("use_regex", "is false, and nothing else cuts the text")
-        return "gpt2"
-    split = fields[0]
-    if uses_regex:
-        raise byte_level.refusal("use_regex", "is true after a Split, so that text is cut twice")
-    if split.get("behavior", str) != "Isolated" or split.get("invert", bool, default=False):
-        raise split.refusal("behavior", "must be 'Isolated', without invert")
-    expression: str = split.object("pattern").require("Regex", str)
-    if expression not in _NAMES and (part := engine_dependent_part(expression)):
-        raise split.refusal("pattern", f"uses `{part}`, which means something else in Oniguruma")
-    return _NAMES.get(expression, expression)
-
-
 def _roles(folder: Path, special_tokens: list[str]) -> dict[str, str | None]:
     """Read which special tokens play the roles, where files beside the tokenizer say so."""
     roles: dict[str, str | None] = {}
@@ -211,13 +198,7 @@ def write_huggingface(path: Path, definition: TokenizerDefinition) -> None:
             f"special token {twice!r} is spelt as another token is written in tokenizer.json; export "
             "in another format"
         )
-    merged = {left + right for left, right in definition.merges}
-    for token in specials:
-        if bytes_to_token(token) != specials[token] and (len(token) == 1 or token in merged):
-            raise TokenizerError(
-                f"special token {specials[token]!r} is an ordinary token too, which tokenizer.json "
-                "cannot say; export in another format"
-            )
+    _check_specials(definition, specials)
     document: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
@@ -235,9 +216,9 @@ def write_huggingface(path: Path, definition: TokenizerDefinition) -> None:
             for token in sorted(definition.special_tokens, key=ids.__getitem__)
         ],
         "normalizer": None,
-        "pre_tokenizer": _pre_tokenizer(definition.pattern),
+        "pre_tokenizer": pre_tokenizer_of(definition.pattern),
         "post_processor": None,
-        "decoder": _byte_level(use_regex=True),
+        "decoder": byte_level(use_regex=True),
         "model": {
             "type": "BPE",
             "dropout": None,
@@ -254,28 +235,22 @@ def write_huggingface(path: Path, definition: TokenizerDefinition) -> None:
     files.write_text_atomically(path, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 
-def _pre_tokenizer(pattern: str) -> dict[str, Any]:
-    if pattern == "gpt2":
-        return _byte_level(use_regex=True)
-    if pattern not in PATTERN_NAMES and (part := engine_dependent_part(pattern)):
-        raise TokenizerError(
-            f"pattern `{pattern}` uses `{part}`, which means something else in tokenizer.json; write it "
-            "without, or export in another format"
-        )
-    split = {
-        "type": "Split",
-        "pattern": {"Regex": EXPRESSIONS.get(pattern, pattern)},
-        "behavior": "Isolated",
-        "invert": False,
+def _check_specials(definition: TokenizerDefinition, specials: Mapping[bytes, str]) -> None:
+    printable = set(byte_to_character().values())
+    in_merges = {
+        token for left, right in definition.merges for token in (left, right, left + right)
     }
-    return {"type": "Sequence", "pretokenizers": [split, _byte_level(use_regex=False)]}
-
-
-def _byte_level(*, use_regex: bool) -> dict[str, Any]:
-    # Offsets are not trimmed: each token's place holds the space it begins with.
-    return {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": False,
-        "use_regex": use_regex,
-    }
+    for token, name in specials.items():
+        if bytes_to_token(token) == name:
+            continue
+        if len(token) == 1 or token in in_merges:
+            raise TokenizerError(
+                f"special token {name!r} is an ordinary token too, which tokenizer.json cannot say; "
+                "export in another format"
+            )
+        # The library finds whole pre-tokens by their printable characters among all names.
+        if definition.ignore_merges and printable.issuperset(name):
+            raise TokenizerError(
+                f"special token {name!r} is spelt as other text is written in tokenizer.json, which "
+                "`ignore_merges` would turn into it; export in another format"
+            )

@@ -1,12 +1,13 @@
 """How a tokenizer's text file or JSON is read, with the line of what is wrong with it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from nano_transformer.config_io import did_you_mean
 from nano_transformer.errors import TokenizerError
+from nano_transformer.tokenization.vocabulary import check_merges, check_vocabulary
 
 
 def read_text(path: Path) -> str:
@@ -47,6 +48,20 @@ def read_json(path: Path, *, object_pairs_hook: Callable[[Any], Any] | None = No
         if isinstance(error, TokenizerError):
             raise
         raise TokenizerError(f"`{path}` holds a number that is too long") from None
+
+
+def check_parts(
+    path: Path, vocab: Mapping[int, bytes], merges: Sequence[tuple[bytes, bytes]]
+) -> None:
+    """Check that a file's vocabulary and merges make a tokenizer.
+
+    Raises:
+        TokenizerError: When they do not; names the file.
+    """
+    try:
+        check_merges(merges, check_vocabulary(vocab))
+    except TokenizerError as error:
+        raise TokenizerError(f"`{path}` does not fit together: {error}") from None
 
 
 class Fields:

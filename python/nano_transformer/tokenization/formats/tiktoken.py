@@ -2,8 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from nano_transformer import files
@@ -24,6 +24,8 @@ def read_tiktoken(
     path: Path, *, pattern: str, special_tokens: Mapping[str, int] | Sequence[str] = ()
 ) -> TokenizerDefinition:
     """Read ranks; the pattern and the special tokens must be given, because the file has neither.
+
+    A special token that has a rank too keeps that id; ordinary text becomes it by merging only.
 
     Raises:
         TokenizerError: When a line is malformed, a byte has no rank, or a special token does not fit.
@@ -61,23 +63,21 @@ def read_tiktoken(
 def write_tiktoken(path: Path, definition: TokenizerDefinition) -> None:
     """Replace `path` by the ranks of all ordinary tokens: their ids.
 
+    The merges that ever happen must be those of the ranks, in the order of ids. That is more than
+    equal ids need: the order of two merges that never meet decides nothing, and is refused too.
+
     Raises:
         TokenizerError: When ranks cannot say what the merges do.
+        OSError: When the file cannot be written; `path` keeps its old content.
     """
     ids = ordinary_ids(definition.vocab, definition.merges, definition.special_tokens)
     merges, has_unreachable = merges_of_ranks(ids)
-    if merges != definition.merges:
-        wrong = next(
-            (
-                ours
-                for ours, theirs in zip(definition.merges, merges, strict=False)
-                if ours != theirs
-            ),
-            definition.merges[-1] if definition.merges else None,
-        )
+    if merges != definition.merges and merges != (used := used_merges(definition.merges)):
+        ours, theirs = next(pair for pair in zip_longest(used, merges) if pair[0] != pair[1])
         raise TokenizerError(
-            "tiktoken merges in the order of ids, and each token from one pair, which this tokenizer "
-            f"does not, first at the merge of {wrong}; export it in another format"
+            "tiktoken merges in the order of ids, and this tokenizer does not: next it joins "
+            f"{ours or 'nothing'}, and tiktoken would join {theirs or 'nothing'}; export it in another "
+            "format"
         )
     if has_unreachable and not definition.ignore_merges:
         raise TokenizerError(
@@ -133,8 +133,9 @@ def merges_of_ranks(ranks: Mapping[bytes, int]) -> tuple[list[Merge], bool]:
     """
     merges: list[Merge] = []
     has_unreachable = False
+    never = LARGEST_ID + 1
     for token in sorted((token for token in ranks if len(token) > 1), key=ranks.__getitem__):
-        parts = last_parts(token, ranks)
+        parts = _last_parts(token, lambda left, right: ranks.get(left + right, never), never)
         if len(parts) == 2:
             merges.append((parts[0], parts[1]))
         else:
@@ -142,15 +143,28 @@ def merges_of_ranks(ranks: Mapping[bytes, int]) -> tuple[list[Merge], bool]:
     return merges, has_unreachable
 
 
-def last_parts(token: bytes, ranks: Mapping[bytes, int]) -> list[bytes]:
+def used_merges(merges: Sequence[Merge]) -> list[Merge]:
+    """Return the merges that ever happen: those that the bytes of their own token come to.
+
+    The reason is the one above, so that of several pairs that make one token only one is used.
+    """
+    order = {merge: number for number, merge in enumerate(merges)}
+    never = len(merges)
+    return [
+        (left, right)
+        for left, right in merges
+        if _last_parts(left + right, lambda *pair: order.get(pair, never), never) == [left, right]
+    ]
+
+
+def _last_parts(token: bytes, rank: Callable[[bytes, bytes], int], never: int) -> list[bytes]:
     """Merge the bytes of `token` by rank until two parts are left, or none can be joined."""
     parts = [token[i : i + 1] for i in range(len(token))]
-    never = LARGEST_ID + 1
-    while len(parts) > 2:
-        pair_ranks = [ranks.get(left + right, never) for left, right in pairwise(parts)]
-        lowest = min(pair_ranks)
-        if lowest == never:
-            break
-        index = pair_ranks.index(lowest)  # the leftmost of equals
+    ranks = [rank(left, right) for left, right in pairwise(parts)]
+    while len(parts) > 2 and (lowest := min(ranks)) < never:
+        index = ranks.index(lowest)  # the leftmost of equals
         parts[index : index + 2] = [parts[index] + parts[index + 1]]
+        del ranks[index]
+        for place in range(max(index - 1, 0), min(index + 1, len(ranks))):
+            ranks[place] = rank(parts[place], parts[place + 1])
     return parts
