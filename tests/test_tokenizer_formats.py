@@ -23,6 +23,10 @@ PATTERNS = ["gpt2", "gpt4", "gpt4o", r"\p{L}+|\s+(?!\S)|[^\p{L}]"]
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+# Latin-1 and what follows it are how GPT-2 writes bytes, which some formats cannot tell apart.
+spelt_as_itself = st.characters(max_codepoint=0x7E) | st.characters(
+    codec="utf-8", min_codepoint=0x200
+)
 any_pattern = st.sampled_from(PATTERNS)
 
 
@@ -35,7 +39,7 @@ def small_tokenizers(draw, patterns=any_pattern) -> Tokenizer:
     vocab = {i if i < 256 else i + gap: vocab[i] for i in range(256 + kept)}
     specials = draw(
         st.lists(
-            st.text(st.characters(codec="utf-8"), min_size=1, max_size=5).map("<{}>".format),
+            st.text(spelt_as_itself, min_size=1, max_size=5).map("<{}>".format),
             unique=True,
             max_size=3,
         )
