@@ -76,6 +76,16 @@ def test_a_batch_has_the_ids_of_its_texts_in_lists_and_in_arrays(backend, batch,
     assert tokenizer.decode_batch(expected, num_threads=num_threads) == decoded
 
 
+@given(st.lists(texts, max_size=4), choices)
+def test_a_batch_takes_chosen_special_tokens_as_single_texts_do(backend, batch, allowed):
+    tokenizer = small_tokenizer(backend, PLAIN_SPECIALS)
+    expected = [tokenizer.encode(text, allowed_special=allowed) for text in batch]
+    assert tokenizer.encode_batch(batch, allowed_special=allowed) == expected
+    arrays = tokenizer.encode_to_numpy(batch, allowed_special=allowed)
+    assert arrays.token_ids.tolist() == [token_id for ids in expected for token_id in ids]
+    assert arrays.offsets.tolist() == np.cumsum([0, *map(len, expected)]).tolist()
+
+
 def test_a_single_text_is_a_batch_of_one_for_numpy(backend):
     tokenizer = small_tokenizer(backend)
     token_ids, offsets = tokenizer.encode_to_numpy("the dog")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nano_transformer import files
 from nano_transformer.errors import DataError
 from nano_transformer.tokenization.pre_tokens import text_to_bytes
+from nano_transformer.tokenization.special_choice import SpecialChoice
 from nano_transformer.tokenization.streaming import decode_blocks, separable_chunks
 from nano_transformer.tokenization.token_arrays import token_dtype, tokens_header
 from nano_transformer.tokenization.tokenizer import Tokenizer
@@ -57,11 +58,10 @@ def encode_blocks(
     characters = decode_blocks(blocks, "surrogateescape")
     chunks = separable_chunks(characters, specials, CHUNK_CHARACTERS, tokenizer.pattern)
     while texts := [text_to_bytes(chunk) for chunk in islice(chunks, CHUNKS_AT_ONCE)]:
-        if ordinary:
-            for text in texts:
-                yield np.array(tokenizer.encode_ordinary(text), np.uint32)
-        else:
-            yield tokenizer.encode_to_numpy(texts, num_threads=num_threads).token_ids
+        allowed: SpecialChoice = () if ordinary else "all"
+        yield tokenizer.encode_to_numpy(
+            texts, allowed_special=allowed, num_threads=num_threads
+        ).token_ids
 
 
 def save_token_ids(path: Path, arrays: Iterable[npt.NDArray[np.integer]], vocab_size: int) -> int:

@@ -1,5 +1,6 @@
 """The tokenizer as its users see it: text to ids and back, over either backend."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -161,30 +162,49 @@ class Tokenizer(VocabularyAccess, Persistence):
         return token_ids
 
     def encode_batch(
-        self, texts: Iterable[str | bytes], *, num_threads: int = 0
+        self,
+        texts: Iterable[str | bytes],
+        *,
+        allowed_special: SpecialChoice = "all",
+        num_threads: int = 0,
     ) -> list[list[int]]:
         """Return the ids of each text, as `encode` does, by several threads.
 
         Args:
             texts: Texts that stand by themselves.
+            allowed_special: As in `encode`; `()` treats all as ordinary text.
             num_threads: 0 means one for each core; Python's twin always takes one.
         """
         check_thread_count(num_threads)
-        return self._backend.encode_batch([text_bytes(text) for text in texts], True, num_threads)
+        allowed = chosen_tokens(allowed_special, self.special_tokens, argument="allowed_special")
+        data = [text_bytes(text) for text in texts]
+        if 0 < len(allowed) < len(self.special_tokens):
+            return [self._encode_some(text, allowed, ()) for text in data]
+        return self._backend.encode_batch(data, bool(allowed), num_threads)
 
     def encode_to_numpy(
-        self, texts: Iterable[str | bytes], *, num_threads: int = 0
+        self,
+        texts: str | bytes | Iterable[str | bytes],
+        *,
+        allowed_special: SpecialChoice = "all",
+        num_threads: int = 0,
     ) -> EncodedTexts:
         """Return the ids of all texts in one array: no Python object is made for an id.
 
         Args:
             texts: As in `encode_batch`; a single text counts as one of one.
+            allowed_special: As in `encode_batch`.
             num_threads: As in `encode_batch`.
         """
         check_thread_count(num_threads)
+        allowed = chosen_tokens(allowed_special, self.special_tokens, argument="allowed_special")
         several = [texts] if isinstance(texts, str | bytes) else texts
         data = [text_bytes(text) for text in several]
-        token_ids, offsets = self._backend.encode_to_arrays(data, True, num_threads)
+        if 0 < len(allowed) < len(self.special_tokens):
+            batch = [self._encode_some(text, allowed, ()) for text in data]
+            ids = np.fromiter(itertools.chain.from_iterable(batch), np.uint32)
+            return EncodedTexts(ids, np.cumsum([0, *map(len, batch)], dtype=np.int64))
+        token_ids, offsets = self._backend.encode_to_arrays(data, bool(allowed), num_threads)
         return EncodedTexts(np.frombuffer(token_ids, "<u4"), np.frombuffer(offsets, "<i8"))
 
     def encode_with_offsets(self, text: str | bytes) -> tuple[list[int], Offsets]:
