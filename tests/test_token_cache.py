@@ -111,8 +111,11 @@ def test_documents_and_tokens_are_those_of_the_definition(backend, data, draw, b
     st.sampled_from([0, 1 << 62, (1 << 64) - 1]),
     st.booleans(),
     st.booleans(),
+    st.sampled_from(["gpt2", "gpt4", "gpt4o", r"\p{L}+|\s+(?!\S)|."]),
 )
-def test_both_backends_write_the_same_bytes(both_backends, data, threads, below, keep, delimited):
+def test_both_backends_write_the_same_bytes(
+    both_backends, data, threads, below, keep, delimited, pattern
+):
     vocab, merges = small_vocabulary()
     specials = [END, "of text"] if delimited else ["of text"]
     with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +124,7 @@ def test_both_backends_write_the_same_bytes(both_backends, data, threads, below,
             path.write_bytes(content)
         native, python = (
             write_arrays(
-                Tokenizer(vocab, merges, specials, backend=backend),
+                Tokenizer(vocab, merges, specials, pattern=pattern, backend=backend),
                 [(str(path), *whole(path)[1:]) for path in paths],
                 encoding_errors="replace",
                 held_out_below=below,

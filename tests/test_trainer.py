@@ -317,6 +317,11 @@ def test_another_tokenizer_beside_a_checkpoint_is_refused(data, tmp_path):
         load_run(tmp_path / "run")
 
 
+def test_the_tokenizer_of_a_run_is_loaded_from_its_folder(data, tmp_path):
+    make_trainer(data, tmp_path / "run", max_iters=5).train()
+    assert Tokenizer.load(tmp_path / "run") == data.tokenizer
+
+
 def test_the_command_does_not_guess_the_text_of_a_run_made_through_the_library(data, tmp_path):
     make_trainer(data, tmp_path / "run", max_iters=5).train()
     with pytest.raises(ConfigError, match="trained through the library"):

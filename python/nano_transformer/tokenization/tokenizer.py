@@ -31,6 +31,7 @@ from nano_transformer.tokenization.vocabulary import (
     append_special_tokens,
     check_role,
     check_thread_count,
+    refuse_stand_ins,
     text_bytes,
 )
 from nano_transformer.tokenization.vocabulary_access import VocabularyAccess
@@ -305,9 +306,12 @@ class Tokenizer(VocabularyAccess, Persistence):
 
         Raises:
             DataError: When a file is not UTF-8 (strict) or ends before its span.
+            ConfigError: When malformed bytes are to be replaced by what a special token holds.
             OSError: When a file cannot be read or written.
         """
         check_thread_count(num_threads)
+        if encoding_errors == "replace":
+            refuse_stand_ins(self.special_tokens)
         eos_token = self.definition.eos_token
         return self._backend.write_token_arrays(
             spans,

@@ -13,7 +13,11 @@ from nano_transformer.tokenization.inputs import FilePath, Inputs, expand_inputs
 from nano_transformer.tokenization.pre_tokens import DEFAULT_PATTERN, check_pattern
 from nano_transformer.tokenization.streaming import EncodingErrors
 from nano_transformer.tokenization.throttle import throttled
-from nano_transformer.tokenization.vocabulary import check_thread_count, text_bytes
+from nano_transformer.tokenization.vocabulary import (
+    check_thread_count,
+    refuse_stand_ins,
+    text_bytes,
+)
 
 logger = logging.getLogger("nano_transformer")
 
@@ -172,11 +176,8 @@ def _count(
     for token in wanted.special_tokens:
         if not token:
             raise ConfigError("`special_tokens` holds an empty string; give each one a character")
-        if errors == "replace" and "\ufffd" in token:
-            raise ConfigError(
-                f'special token {token!r} holds U+FFFD, which `encoding_errors` "replace" puts for '
-                "malformed bytes; leave one of them out"
-            )
+    if errors == "replace":
+        refuse_stand_ins(wanted.special_tokens)
     given = sum((input_path is not None, texts is not None))
     if given > 1 or (given == 0 and not counts_paths):
         raise ConfigError(

@@ -1,6 +1,6 @@
 """What a vocabulary, its merges and its special tokens must fulfil to make a tokenizer."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from nano_transformer.errors import ConfigError, TokenizerError
 
@@ -39,6 +39,20 @@ def check_thread_count(num_threads: int) -> None:
         raise ConfigError(
             f"`num_threads` is {num_threads}; it must be at least 0, which means one for each core"
         )
+
+
+def refuse_stand_ins(special_tokens: Iterable[str]) -> None:
+    """Refuse special tokens that malformed bytes could become when they are replaced.
+
+    Raises:
+        ConfigError: With the token.
+    """
+    for token in special_tokens:
+        if "\ufffd" in token:
+            raise ConfigError(
+                f'special token {token!r} holds U+FFFD, which `encoding_errors` "replace" puts for '
+                "malformed bytes; leave one of them out"
+            )
 
 
 def append_special_tokens(
