@@ -18,7 +18,10 @@ fn split_input(data: &[u8]) -> (Vec<(Vec<u8>, Vec<u8>)>, &[u8]) {
         let Some((&lengths, after)) = rest.split_first() else {
             break;
         };
-        let (left, right) = (1 + usize::from(lengths & 3), 1 + usize::from(lengths >> 2 & 3));
+        let (left, right) = (
+            1 + usize::from(lengths & 3),
+            1 + usize::from(lengths >> 2 & 3),
+        );
         if after.len() < left + right {
             break;
         }
@@ -36,7 +39,9 @@ fn naive(piece: &[u8], merges: &[(Vec<u8>, Vec<u8>)]) -> Vec<Vec<u8>> {
             .windows(2)
             .enumerate()
             .filter_map(|(index, pair)| {
-                let rank = merges.iter().position(|(l, r)| *l == pair[0] && *r == pair[1]);
+                let rank = merges
+                    .iter()
+                    .position(|(l, r)| *l == pair[0] && *r == pair[1]);
                 rank.map(|rank| (rank, index))
             })
             .min();
@@ -60,13 +65,19 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let pattern = Pattern::parse("gpt2").expect("a known pattern");
-    let encoder = Encoder::new(vocabulary, Vec::new(), pattern.clone(), false).expect("no specials");
-    let ids = encoder.encode(text, true).expect("this pattern has no limit");
+    let encoder =
+        Encoder::new(vocabulary, Vec::new(), pattern.clone(), false).expect("no specials");
+    let ids = encoder
+        .encode(text, true)
+        .expect("this pattern has no limit");
     assert_eq!(encoder.decode(&ids).expect("its own ids"), text);
     let mut expected = Vec::new();
     pattern
         .for_each_piece(text, |piece| expected.extend(naive(piece, &merges)))
         .expect("this pattern has no limit");
-    let found: Vec<Vec<u8>> = ids.iter().map(|&id| tokens[id as usize].1.clone()).collect();
+    let found: Vec<Vec<u8>> = ids
+        .iter()
+        .map(|&id| tokens[id as usize].1.clone())
+        .collect();
     assert_eq!(found, expected);
 });
