@@ -131,12 +131,14 @@ def test_counted_text_never_merges_to_a_special_token(backend, tmp_path):
         (b"HEADER\n5\ta\n-1\tb\n", "line 3 must be a count, a tab"),
         (b"HEADER\n5\t\n", "line 2 must be a count, a tab"),
         (b"HEADER\n9223372036854775808\ta\n", "line 2 must be a count, a tab"),
+        (b"HEADER\n5\ta\n", "has 1 lines of counts, and its first line says 2"),
         (b"HEADER\n5\t\xff\n", "line 2 must be a count, a tab"),
         (b"HEADER\n5\t\xe2\x82\xac\n", "line 2 must be a count, a tab"),
     ],
 )
 def test_a_malformed_counts_file_is_refused_with_its_line(tmp_path, content, message):
     header = PreTokenCounts(pattern="gpt2", special_tokens=(END,), pieces=[]).header()
+    header["num_lines"] = 2
     path = tmp_path / "x.counts"
     path.write_bytes(content.replace(b"HEADER", json.dumps(header).encode()))
     with pytest.raises(DataError, match=message):

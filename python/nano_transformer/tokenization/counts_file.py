@@ -1,8 +1,8 @@
 """How pre-token counts are stored, so that machines can count parts of one corpus for themselves.
 
 The file is text. Its first line is JSON: format, format version, pattern, Unicode version and special
-tokens, which must be the same in all files that are added up. Every other line is a count, a tab and a
-pre-token in GPT-2's printable characters; a pre-token may come more than once.
+tokens, which must be the same in all files that are added up, and how many lines follow. Each of those
+is a count, a tab and a pre-token in GPT-2's printable characters; a pre-token may come more than once.
 """
 
 import json
@@ -42,7 +42,7 @@ class PreTokenCounts:
 
 def save_counts(path: Path, counts: PreTokenCounts) -> None:
     """Replace `path` by the counts, wholly or not at all."""
-    header = json.dumps(counts.header(), ensure_ascii=False)
+    header = json.dumps(counts.header() | {"num_lines": len(counts.pieces)}, ensure_ascii=False)
     lines = [f"{count}\t{bytes_to_token(piece)}" for piece, count in sorted(counts.pieces)]
     files.write_text_atomically(path, "\n".join([header, *lines, ""]))
 
@@ -59,7 +59,7 @@ def load_counts(path: Path, wanted: PreTokenCounts | None = None) -> PreTokenCou
         OSError: When the file cannot be read.
     """
     with path.open("rb") as file:
-        counts = _read_header(path, file.readline())
+        counts, num_lines = _read_header(path, file.readline())
         if wanted is not None and (found := counts.header()) != (expected := wanted.header()):
             name = next(name for name in expected if found[name] != expected[name])
             raise DataError(
@@ -67,10 +67,15 @@ def load_counts(path: Path, wanted: PreTokenCounts | None = None) -> PreTokenCou
                 "is wanted; count it again"
             )
         counts.pieces.extend(_read_pieces(path, file))
+    if len(counts.pieces) != num_lines:
+        raise DataError(
+            f"`{path}` has {len(counts.pieces)} lines of counts, and its first line says "
+            f"{brief(num_lines)}; it is cut short or was changed, so count it again"
+        )
     return counts
 
 
-def _read_header(path: Path, line: bytes) -> PreTokenCounts:
+def _read_header(path: Path, line: bytes) -> tuple[PreTokenCounts, object]:
     try:
         header = json.loads(line)
         is_ours = header["format"] == FORMAT
@@ -89,7 +94,8 @@ def _read_header(path: Path, line: bytes) -> PreTokenCounts:
         case {"pattern": str(pattern), "special_tokens": list(specials)} if all(
             isinstance(token, str) for token in specials
         ):
-            return PreTokenCounts(pattern=pattern, special_tokens=tuple(specials), pieces=[])
+            counts = PreTokenCounts(pattern=pattern, special_tokens=tuple(specials), pieces=[])
+            return counts, header.get("num_lines")
     raise DataError(f"`{path}` line 1 lacks the pattern or the special tokens")
 
 
