@@ -1,6 +1,7 @@
 """Every pattern cuts where tokenizers' regular expressions do, in both backends, and cuts are sure."""
 
 import re
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -12,8 +13,10 @@ from nano_transformer.tokenization.backend_choice import native_module
 from nano_transformer.tokenization.character_classes import CATEGORIES, category_ranges
 from nano_transformer.tokenization.pre_tokens import check_pattern, split_into_pre_tokens
 from nano_transformer.tokenization.streaming import decode_blocks, separable_chunks
+from nano_transformer.tokenization.unicode_classes import WHITE_SPACE
 from text_strategies import SPECIAL_TOKENS, broken_texts, texts
 
+tiktoken = pytest.importorskip("tiktoken")
 tokenizers = pytest.importorskip("tokenizers")
 
 # tiktoken's patterns for Oniguruma, where `$` ends a line and `{1,3}+` is not possessive.
@@ -25,6 +28,12 @@ SPELLINGS = {
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+}
+TIKTOKENS = {
+    "gpt2": r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s",
+    "gpt4": r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+    "gpt4o": SPELLINGS["gpt4o"],
 }
 LLAMA = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -102,20 +111,20 @@ def test_native_and_python_cut_alike_and_lose_nothing(both_backends, text, patte
     assert b"" not in pieces
 
 
-@pytest.mark.parametrize(
-    "spelling",
-    [
-        r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s",
-        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
-        r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
-        SPELLINGS["gpt4o"],
-    ],
-    ids=SPELLINGS,
-)
+@pytest.mark.parametrize("name", TIKTOKENS)
 @given(text=broken_texts | cased_texts.map(str.encode))
-def test_tiktokens_own_spellings_are_what_the_names_mean(backend, request, spelling, text):
-    name = request.node.callspec.id.split("-")[-1]
-    assert split(backend, text, spelling) == split(backend, text, name)
+def test_tiktokens_own_spellings_are_what_the_names_mean(backend, name, text):
+    assert split(backend, text, TIKTOKENS[name]) == split(backend, text, name)
+
+
+def test_these_are_the_spellings_of_the_installed_tiktoken(monkeypatch):
+    openai_public = pytest.importorskip("tiktoken_ext.openai_public")
+    monkeypatch.setattr(openai_public, "load_tiktoken_bpe", lambda *_, **__: {})
+    assert {
+        "gpt2": openai_public.r50k_pat_str,
+        "gpt4": openai_public.cl100k_base()["pat_str"],
+        "gpt4o": openai_public.o200k_base()["pat_str"],
+    } == TIKTOKENS
 
 
 @given(broken_texts | cased_texts.map(str.encode), st.integers(1, 12), st.integers(1, 9), patterns)
@@ -136,6 +145,85 @@ def cut_at_specials(text: str, pattern: str) -> list[bytes]:
         data = stretch.encode("utf-8", "surrogateescape")
         pieces += [data] if stretch in SPECIAL_TOKENS else split_into_pre_tokens(data, pattern)
     return pieces
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "pieces"),
+    [
+        ("gpt4", "I'LL don'\u017f", ["I", "'LL", " don", "'\u017f"]),
+        ("gpt4", "(abc 12345!!\r\n\n x", ["(abc", " ", "123", "45", "!!\r\n\n", " x"]),
+        ("gpt4", "a \n\t b\n  ", ["a", " \n", "\t", " b", "\n  "]),
+        ("gpt4o", "HTTPServer aBC don'T", ["HTTPServer", " a", "BC", " don'T"]),
+        ("gpt4o", "\u0301ABC", ["\u0301", "ABC"]),  # a mark alone is a word of its own
+        ("gpt4o", "AB\u02b0CD", ["AB\u02b0", "CD"]),
+        ("gpt4o", "!!\n/\n b\n  ", ["!!\n/\n", " b", "\n", "  "]),
+    ],
+)
+def test_examples_are_cut_as_worked_out_by_hand(backend, pattern, text, pieces):
+    assert split(backend, text.encode(), pattern) == [piece.encode() for piece in pieces]
+
+
+@cache
+def tiktoken_of(expression: str):
+    """Build tiktoken's tokenizer of all bytes and all pairs of them, which cuts as told."""
+    pairs = [bytes([left, right]) for left in range(256) for right in range(256)]
+    tokens = [bytes([byte]) for byte in range(256)] + pairs
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    return tiktoken.Encoding("peer", pat_str=expression, mergeable_ranks=ranks, special_tokens={})
+
+
+@given(st.sampled_from([*TIKTOKENS]), any_text)
+def test_the_named_patterns_cut_where_tiktoken_does(backend, name, text):
+    # A border in another place would join other pairs.
+    one_piece = tiktoken_of("(?s:.+)")
+    pieces = split(backend, text.encode(), name)
+    ids = [i for piece in pieces for i in one_piece.encode_ordinary(piece.decode())]
+    assert tiktoken_of(TIKTOKENS[name]).encode_ordinary(text) == ids
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        (r"\p{L}", ["L"]),
+        (r"\p{N}", ["N"]),
+        (r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", ["Lu", "Lt", "Lm", "Lo", "M"]),
+        (r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", ["Ll", "Lm", "Lo", "M"]),
+        (r"\s", []),
+    ],
+)
+def test_every_code_point_has_the_class_that_tiktoken_gives_it(expression, names):
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    peer = tiktoken_of(expression)  # it drops what its pattern does not match
+    found = peer.decode_bytes(peer.encode_ordinary("".join(characters))).decode()
+    ranges = [pair for name in names for pair in category_ranges(name)] or WHITE_SPACE
+    assert set(found) == {chr(code) for first, last in ranges for code in range(first, last + 1)}
+
+
+ACCEPTED = [
+    r"(?i:[ask])+|\d",
+    r"(?i:k|s)+.",
+    r"[^\S\n]+|[-+a-c\-]",
+    r"(?>a|ab)c|(?:a|ab)(?!c)",
+    r"\pL|[\P{N}]",
+    r"\x41\u0043|\.\-\/\ ",
+    r"a{2}?|b{1,2}+|c*?d|a{2,}",
+    r"b(?=b)|c$|^a|(a|b)c+?",
+]
+
+
+@given(
+    st.sampled_from(ACCEPTED),
+    broken_texts
+    | st.text(alphabet="abcABCkKsS\u017f\u212aÉé1-+./ \n", max_size=20).map(str.encode),
+)
+def test_what_is_accepted_means_the_same_to_both_backends(both_backends, pattern, text):
+    check_pattern(pattern)
+    assert split("native", text, pattern) == split("python", text, pattern)
+
+
+def test_too_much_backtracking_is_an_error_of_one_sentence(both_backends):
+    with pytest.raises(TokenizerError, match="needs too much backtracking"):
+        split("native", b"a" * 5_000, r"(?:(?:a+)+)(?=b)b")
 
 
 def test_text_without_white_space_is_cut_too():
@@ -172,6 +260,10 @@ def test_the_categories_cover_every_code_point_once():
         (r"(?:a*)+b", "repeats what can be empty"),
         (r"^*a", "repeats what can be empty"),
         (r"a**", "second quantifier"),
+        (r"a{3,2}", "must count upwards"),
+        (r"a{2000}", "must count upwards"),
+        ("(" * 5_000 + "a" + ")" * 5_000, "nested more than 30 deep"),
+        (r"+a", "escape it"),
         (r"[a[b]]", "means different things"),
         (r"[a&&b]", "means different things"),
         (r"[a-c-e]", "means different things"),

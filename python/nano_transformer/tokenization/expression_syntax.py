@@ -15,6 +15,9 @@ from nano_transformer.tokenization.character_classes import (
 from nano_transformer.tokenization.unicode_classes import WHITE_SPACE
 from nano_transformer.tokenization.vocabulary import text_bytes
 
+MOST_NESTED_GROUPS = 30
+MOST_REPETITIONS = 1_000
+
 _SPECIAL = frozenset(r"\^$.|?*+()[]{}")
 _CONTROLS = {"r": "\r", "n": "\n", "t": "\t", "f": "\f", "v": "\v"}
 _GROUPS = {"(?:": "(?:", "(?=": "(?=", "(?!": "(?!", "(?>": "(?>", "(?i:": "(?:"}
@@ -71,6 +74,7 @@ class _Parser:
         self.pattern = pattern
         self.engine_dependent_part: str | None = None
         self.position = 0
+        self.depth = 0
         self.ignores_case = False
 
     def parse(self) -> str:
@@ -118,6 +122,9 @@ class _Parser:
             return part
         if part.is_assertion or part.can_be_empty:
             self._fail(f"`{match[0]}` repeats what can be empty")
+        bounds = [int(digits) for digits in re.findall(r"\d+", match[0])]
+        if bounds != sorted(bounds) or max(bounds, default=0) > MOST_REPETITIONS:
+            self._fail(f"`{match[0]}` must count upwards, to {MOST_REPETITIONS:,} at most")
         self.position = match.end()
         if _QUANTIFIER.match(self.pattern, self.position):
             self._fail(f"a second quantifier follows `{match[0]}`; put the first into a group")
@@ -151,6 +158,9 @@ class _Parser:
             self._fail(
                 "only the groups `(?:`, `(?i:`, `(?>`, `(?=` and `(?!` mean the same everywhere"
             )
+        if self.depth == MOST_NESTED_GROUPS:
+            self._fail(f"groups are nested more than {MOST_NESTED_GROUPS} deep")
+        self.depth += 1
         self.position += len(opening)
         outer, self.ignores_case = self.ignores_case, self.ignores_case or opening == "(?i:"
         start = self.position
@@ -163,6 +173,7 @@ class _Parser:
         if self._peek() != ")":
             self._fail("a group is not closed")
         self.position += 1
+        self.depth -= 1
         text = f"{_GROUPS.get(opening, '(?:')}{inner.text})"
         is_assertion = opening in ("(?=", "(?!")
         return _Part(text, is_assertion or inner.can_be_empty, is_assertion)
@@ -227,7 +238,7 @@ class _Parser:
                 )
             self.position = match.end()
             return self._literal(chr(int(match[0], 16)))
-        if letter in string.punctuation and letter not in "<>":
+        if letter in f" {string.punctuation}" and letter not in "<>":
             return self._literal(letter)
         self.position -= 2
         advice = _ADVICE.get(letter, r"use literals, \p{..}, \s, \d and classes in brackets")
