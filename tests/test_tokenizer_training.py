@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from nano_transformer.errors import ConfigError, DataError, TokenizerError
 from nano_transformer.tokenization import Tokenizer, train_bpe
 from nano_transformer.tokenization.formats.gpt2 import token_to_bytes
+from nano_transformer.tokenization.merge_learner import MergeLearner, descending_key
 from nano_transformer.tokenization.reference import split_into_pre_tokens
-from nano_transformer.tokenization.reference_training import descending_key, learn_merges
 from text_strategies import broken_texts, texts
 
 END = "<|endoftext|>"
@@ -108,7 +108,7 @@ def test_the_key_for_ties_turns_the_order_round(one, other):
 
 def test_counts_have_more_than_32_bits():
     words = Counter({b"ab": 1 << 33, b"cd": (1 << 33) + 1, b"ef": (1 << 32) - 1})
-    assert learn_merges(words, 3) == [(b"c", b"d"), (b"a", b"b"), (b"e", b"f")]
+    assert MergeLearner(words).learn(3) == [(b"c", b"d"), (b"a", b"b"), (b"e", b"f")]
 
 
 def test_special_tokens_never_merge_and_cut_the_text(backend):

@@ -1,14 +1,12 @@
-"""How merges are learnt from text, in plain Python: the same ones as the Rust extension's."""
+"""How pre-tokens are counted in plain Python, for merges to be learnt: as the Rust extension does."""
 
-import heapq
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nano_transformer.errors import DataError
 from nano_transformer.tokenization.backend import Progress
-from nano_transformer.tokenization.formats.gpt2 import byte_to_character
+from nano_transformer.tokenization.merge_learner import MergeLearner
 from nano_transformer.tokenization.pre_tokens import pre_token_splitter, special_token_pattern
 from nano_transformer.tokenization.streaming import (
     EncodingErrors,
@@ -16,8 +14,6 @@ from nano_transformer.tokenization.streaming import (
     separable_chunks,
 )
 from nano_transformer.tokenization.throttle import throttled
-
-Pair = tuple[int, int]
 
 BLOCK_BYTES = 1 << 20
 LARGEST_COUNT = (1 << 64) - 1
@@ -109,14 +105,9 @@ class ReferenceCounter:
             raise DataError(
                 "the counts of all pre-tokens add up to more than 2**64; give fewer counts"
             )
-        return learn_merges(
-            self._counts,
-            num_merges,
-            tie_break,
-            min_frequency,
-            progress,
-            reserved=[token.encode() for token in self._special_tokens],
-        )
+        reserved = [token.encode() for token in self._special_tokens]
+        learner = MergeLearner(self._counts, tie_break, reserved)
+        return learner.learn(num_merges, min_frequency, progress)
 
 
 def _file_blocks(path: str) -> Iterator[bytes]:
@@ -128,113 +119,3 @@ def _file_blocks(path: str) -> Iterator[bytes]:
 def _text_blocks(text: bytes) -> Iterator[bytes]:
     for start in range(0, len(text), BLOCK_BYTES):
         yield text[start : start + BLOCK_BYTES]
-
-
-BOUNDARY, INSIDE = -1, -2
-"""What stands in slots between pre-tokens, and in those inside a symbol."""
-
-
-def learn_merges(
-    counts: Counter[bytes],
-    num_merges: int,
-    tie_break: str = "bytes",
-    min_frequency: int = 1,
-    progress: Progress | None = None,
-    *,
-    reserved: Iterable[bytes] = (),
-) -> list[tuple[bytes, bytes]]:
-    """Learn up to `num_merges` merges from counted pre-tokens.
-
-    No merge makes a token that is there already, or one of the `reserved`, which get ids of their own.
-
-    All pre-tokens lie in one list with a slot for each byte. A symbol writes its id into its first
-    and its last slot, so that both neighbours of a position are found at once. Every pair knows its
-    count and the places where it stands or stood, so that a merge visits those alone. The heap is
-    lazy: an entry whose count is out of date is put back corrected. Counts only ever fall after a
-    pair's first appearance, because new pairs hold the newest token, so an entry is never too low.
-    """
-    tokens = [bytes([byte]) for byte in range(256)]
-    known = {*tokens, *reserved}
-    slots = [BOUNDARY]
-    frequencies = [0]  # of the pre-token that each slot belongs to
-    pair_counts: Counter[Pair] = Counter()
-    places: defaultdict[Pair, list[int]] = defaultdict(list)
-    for piece, frequency in counts.items():
-        for place, pair in enumerate(pairwise(piece), start=len(slots)):
-            pair_counts[pair] += frequency
-            places[pair].append(place)
-        slots += [*piece, BOUNDARY]
-        frequencies += [frequency] * (len(piece) + 1)
-    tie_key = _tie_key(tie_break, tokens)
-
-    def entry(pair: Pair) -> tuple[int, object, object, Pair]:
-        return -pair_counts[pair], tie_key(pair[0]), tie_key(pair[1]), pair
-
-    def merge_everywhere(pair: Pair, merged: int) -> set[Pair]:
-        """Write `merged` for the pair at each place, from left to right; return the new pairs."""
-        left, right = pair
-        new_pairs: set[Pair] = set()
-        for start in places.pop(pair):
-            middle, end = start + len(tokens[left]), start + len(tokens[merged])
-            if (slots[start], slots[middle]) != pair:
-                continue  # one of the two is part of a larger symbol by now
-            slots[middle - 1] = slots[middle] = INSIDE
-            slots[start] = slots[end - 1] = merged
-            before, after, frequency = slots[start - 1], slots[end], frequencies[start]
-            if before != BOUNDARY:
-                pair_counts[before, left] -= frequency
-                pair_counts[before, merged] += frequency
-                places[before, merged].append(start - len(tokens[before]))
-                new_pairs.add((before, merged))
-            if after != BOUNDARY:
-                pair_counts[right, after] -= frequency
-                pair_counts[merged, after] += frequency
-                places[merged, after].append(start)
-                new_pairs.add((merged, after))
-        pair_counts[pair] = 0
-        return new_pairs
-
-    heap = [entry(pair) for pair in pair_counts]
-    heapq.heapify(heap)
-    merges: list[tuple[bytes, bytes]] = []
-    report = throttled(progress, "merging", num_merges)
-    while heap and len(merges) < num_merges:
-        negative_count, _, _, pair = heapq.heappop(heap)
-        count = pair_counts[pair]
-        if count < max(min_frequency, 1):
-            continue
-        if count != -negative_count:
-            heapq.heappush(heap, entry(pair))
-            continue
-        left, right = tokens[pair[0]], tokens[pair[1]]
-        if left + right in known:
-            continue  # two ids for the same bytes would make decoding and encoding disagree
-        merges.append((left, right))
-        tokens.append(left + right)
-        known.add(left + right)
-        for new_pair in merge_everywhere(pair, len(tokens) - 1):
-            heapq.heappush(heap, entry(new_pair))
-        report(len(merges))
-    return merges
-
-
-def _tie_key(tie_break: str, tokens: Sequence[bytes]) -> Callable[[int], object]:
-    """Return what orders symbols of equally frequent pairs: the least goes first."""
-    if tie_break == "bytes":
-        return lambda symbol: descending_key(tokens[symbol])
-    # Hugging Face numbers the single bytes in the order of the characters that stand for them.
-    characters = byte_to_character()
-    numbers = {byte: i for i, byte in enumerate(sorted(range(256), key=characters.__getitem__))}
-    return lambda symbol: numbers.get(symbol, symbol)
-
-
-def descending_key(token: bytes) -> str:
-    """Return a string that sorts the other way round: the greatest bytes first.
-
-    The heap gives its least entry, while ties go to the greatest bytes. Each byte is mirrored, and
-    a last character above all of them puts a prefix after what it begins.
-    """
-    return token.translate(_MIRRORED).decode("latin-1") + "\u0100"
-
-
-_MIRRORED = bytes(255 - byte for byte in range(256))
