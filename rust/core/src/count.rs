@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::cuts::{PART_BYTES, part_end};
-use crate::piece_cache::PieceKey;
+use crate::piece_key::PieceKey;
 use crate::special::{Segment, SpecialTokens};
 use crate::train::{Learning, Merge, learn_merges};
 use crate::workers::share_work;
@@ -20,7 +20,7 @@ impl PieceCounts {
     /// Count a pre-token `count` times more.
     #[inline]
     pub(crate) fn add(&mut self, piece: &[u8], count: u64) {
-        if let Some(key) = PieceKey::pack(piece) {
+        if let Some(key) = PieceKey::of(piece, 0, piece.len()) {
             let known = self.short.entry(key).or_default();
             *known = known.saturating_add(count);
         } else if let Some(known) = self.long.get_mut(piece) {

@@ -26,18 +26,18 @@ impl CustomPattern {
         Ok(Self { regex })
     }
 
-    /// Call `visit` with every match and every gap of `text`, none of them empty.
-    pub(crate) fn for_each_piece<'text>(
+    /// Call `visit` with the start and the end of every match and gap of `text`, none of them empty.
+    pub(crate) fn for_each_range(
         &self,
-        text: &'text [u8],
-        mut visit: impl FnMut(&'text [u8]),
+        text: &[u8],
+        mut visit: impl FnMut(usize, usize),
     ) -> Result<(), Error> {
         let readable = Readable::new(text);
         let mut places = readable.places();
         let mut done = 0;
         let mut emit = |range: Range<usize>| {
             if !range.is_empty() {
-                visit(&text[range]);
+                visit(range.start, range.end);
             }
         };
         for found in self.regex.find_iter(readable.text.as_ref()) {

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use rustc_hash::FxHashMap;
 
-use crate::piece_cache::PieceKey;
+use crate::piece_key::PieceKey;
 use crate::special::{Segment, SpecialTokens};
 use crate::vocabulary::{NO_RANK, Vocabulary};
 use crate::workspace::{Workspace, Workspaces};
@@ -123,7 +123,7 @@ impl Encoder {
         ids: &mut Vec<u32>,
     ) -> Result<(), Error> {
         self.pattern.for_each_piece(text, |piece| {
-            if let Some(key) = PieceKey::pack(piece) {
+            if let Some(key) = PieceKey::of(piece, 0, piece.len()) {
                 if let Some(known) = workspace.cache.get(key) {
                     ids.extend_from_slice(known);
                     return;

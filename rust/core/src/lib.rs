@@ -19,6 +19,7 @@ mod ordered_output;
 mod pair_heap;
 mod pattern;
 mod piece_cache;
+mod piece_key;
 mod progress;
 mod scan_gpt2;
 mod scan_gpt4;

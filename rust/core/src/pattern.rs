@@ -31,17 +31,26 @@ impl Pattern {
     /// Call `visit` with each pre-token of `text`, in order; joined they are the text.
     ///
     /// Only a regular expression can fail: with [`Error::PatternTooHard`], after some calls.
-    #[inline]
     pub fn for_each_piece<'text>(
         &self,
         text: &'text [u8],
-        visit: impl FnMut(&'text [u8]),
+        mut visit: impl FnMut(&'text [u8]),
+    ) -> Result<(), Error> {
+        self.for_each_range(text, |start, end| visit(&text[start..end]))
+    }
+
+    /// Call `visit` with the start and the end of each pre-token, as `for_each_piece` does.
+    #[inline]
+    pub(crate) fn for_each_range(
+        &self,
+        text: &[u8],
+        visit: impl FnMut(usize, usize),
     ) -> Result<(), Error> {
         match self {
             Self::Gpt2 => scan(text, scan_gpt2::pre_token_end, visit),
             Self::Gpt4 => scan(text, scan_gpt4::pre_token_end, visit),
             Self::Gpt4o => scan(text, scan_gpt4o::pre_token_end, visit),
-            Self::Custom(pattern) => return pattern.for_each_piece(text, visit),
+            Self::Custom(pattern) => return pattern.for_each_range(text, visit),
         }
         Ok(())
     }

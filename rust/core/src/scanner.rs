@@ -18,12 +18,13 @@ pub(crate) struct WhiteSpace {
     pub(crate) after_line_break: Option<usize>,
 }
 
-/// Call `visit` with each pre-token of `text`; `end` says where the one at a position ends.
+/// Call `visit` with where each pre-token of `text` begins and ends; `end` says where the one at a
+/// position ends.
 #[inline]
 pub(crate) fn scan<'text>(
     text: &'text [u8],
     end: impl Fn(&Scanner<'text>, usize) -> usize,
-    mut visit: impl FnMut(&'text [u8]),
+    mut visit: impl FnMut(usize, usize),
 ) {
     let scanner = Scanner {
         text,
@@ -32,7 +33,7 @@ pub(crate) fn scan<'text>(
     let mut start = 0;
     while start < text.len() {
         let stop = end(&scanner, start);
-        visit(&text[start..stop]);
+        visit(start, stop);
         start = stop;
     }
 }
