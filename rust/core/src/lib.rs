@@ -5,6 +5,7 @@
 //! report to a [`Progress`], which another thread may read, and may use to cancel them.
 
 mod batch;
+mod class_masks;
 mod classes;
 mod count;
 mod custom_pattern;

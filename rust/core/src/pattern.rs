@@ -1,7 +1,7 @@
 //! What cuts a text into pre-tokens: a scanner that has a name, or a regular expression.
 
 use crate::custom_pattern::CustomPattern;
-use crate::scanner::scan;
+use crate::scanner::{Scanner, scan};
 use crate::{Error, scan_gpt2, scan_gpt4, scan_gpt4o};
 
 /// A pre-token pattern.
@@ -47,7 +47,7 @@ impl Pattern {
         visit: impl FnMut(usize, usize),
     ) -> Result<(), Error> {
         match self {
-            Self::Gpt2 => scan(text, scan_gpt2::pre_token_end, visit),
+            Self::Gpt2 => scan_gpt2::scan(&Scanner::new(text), visit),
             Self::Gpt4 => scan(text, scan_gpt4::pre_token_end, visit),
             Self::Gpt4o => scan(text, scan_gpt4o::pre_token_end, visit),
             Self::Custom(pattern) => return pattern.for_each_range(text, visit),

@@ -26,10 +26,7 @@ pub(crate) fn scan<'text>(
     end: impl Fn(&Scanner<'text>, usize) -> usize,
     mut visit: impl FnMut(usize, usize),
 ) {
-    let scanner = Scanner {
-        text,
-        classes: ClassTable::get(),
-    };
+    let scanner = Scanner::new(text);
     let mut start = 0;
     while start < text.len() {
         let stop = end(&scanner, start);
@@ -38,7 +35,13 @@ pub(crate) fn scan<'text>(
     }
 }
 
-impl Scanner<'_> {
+impl<'text> Scanner<'text> {
+    pub(crate) fn new(text: &'text [u8]) -> Self {
+        Self {
+            text,
+            classes: ClassTable::get(),
+        }
+    }
     /// Class and length in bytes of the character at `position`; at the end of the text, none.
     #[inline]
     pub(crate) fn class_at(&self, position: usize) -> Option<(Class, usize)> {

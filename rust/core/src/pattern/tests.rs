@@ -23,7 +23,7 @@ const SPELLINGS: [(Pattern, &str); 3] = [
 ];
 
 /// Characters of every class, and what makes up contractions and malformed bytes.
-const ALPHABET: [&[u8]; 40] = [
+pub(crate) const ALPHABET: [&[u8]; 40] = [
     b"a",
     b"b",
     b"s",
