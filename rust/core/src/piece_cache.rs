@@ -2,21 +2,28 @@
 
 use crate::piece_key::PieceKey;
 
-const SLOT_BITS: u32 = 15;
-const MOST_IDS: usize = 3;
+const SLOT_BITS: u32 = 17;
+/// A pre-token of more ids is not kept.
+pub(crate) const MOST_IDS: usize = 3;
 
-fn slot(key: PieceKey) -> usize {
-    (key.hash() >> (64 - SLOT_BITS)) as usize
-}
-
+/// What is known of a pre-token; two fit into a cache line.
 #[derive(Clone, Copy, Default)]
-struct Entry {
+#[repr(align(32))]
+pub(crate) struct Entry {
     key: PieceKey, // the default is the key of no pre-token, because none is empty
     ids: [u32; MOST_IDS],
     count: u32,
 }
 
-/// 32 bytes for each of 32,768 slots; a newcomer replaces what was in its slot.
+impl Entry {
+    /// The ids and how many of them count, if this is the entry of `key`.
+    #[inline]
+    pub(crate) fn ids_of(&self, key: PieceKey) -> Option<(&[u32; MOST_IDS], usize)> {
+        (self.key == key && self.count > 0).then_some((&self.ids, self.count as usize))
+    }
+}
+
+/// 4 MiB; a newcomer replaces what was in its slot.
 pub(crate) struct PieceCache {
     entries: Vec<Entry>,
 }
@@ -28,11 +35,10 @@ impl PieceCache {
         }
     }
 
-    /// The ids of a pre-token, if they are known.
+    /// What is in the slot of a pre-token, be it that one's or another's.
     #[inline]
-    pub(crate) fn get(&self, key: PieceKey) -> Option<&[u32]> {
-        let entry = &self.entries[slot(key)];
-        (entry.key == key).then(|| &entry.ids[..entry.count as usize])
+    pub(crate) fn slot(&self, key: PieceKey) -> &Entry {
+        &self.entries[slot(key)]
     }
 
     /// Remember the ids of a pre-token, unless they are too many.
@@ -49,6 +55,11 @@ impl PieceCache {
     }
 }
 
+#[inline]
+fn slot(key: PieceKey) -> usize {
+    (key.hash() >> (64 - SLOT_BITS)) as usize
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,9 +69,9 @@ mod tests {
         let mut cache = PieceCache::new();
         for number in 0_u32..100_000 {
             let key = PieceKey::of(&number.to_le_bytes(), 0, 4).expect("short");
-            assert_eq!(cache.get(key), None);
+            assert!(cache.slot(key).ids_of(key).is_none());
             cache.insert(key, &[number, 7]);
-            assert_eq!(cache.get(key), Some(&[number, 7][..]));
+            assert_eq!(cache.slot(key).ids_of(key), Some((&[number, 7, 0], 2)));
         }
     }
 }

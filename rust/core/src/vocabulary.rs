@@ -3,12 +3,10 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
+use crate::pair_ranks::{NO_RANK, PairRanks};
 
 /// Ids are stored as 32 bits, and the last value is kept free.
 pub(crate) const LARGEST_ID: u32 = u32::MAX - 1;
-
-/// The rank of a pair that does not merge: it comes after all others.
-pub(crate) const NO_RANK: u32 = u32::MAX;
 
 /// A checked vocabulary: all single bytes have an id, and merges stay within it.
 pub struct Vocabulary {
@@ -16,7 +14,9 @@ pub struct Vocabulary {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     byte_ids: [u32; 256],
-    ranks: FxHashMap<(u32, u32), u32>,
+    ranks: PairRanks,
+    /// Ranks of the pairs of single bytes, which are asked for most: that of `a` and `b` is at 256 a + b.
+    byte_pair_ranks: Vec<u32>,
     merged_ids: Vec<u32>,
 }
 
@@ -38,7 +38,8 @@ impl Vocabulary {
                 .get(&[byte][..])
                 .ok_or(Error::MissingByte { byte })?;
         }
-        let mut ranks = FxHashMap::default();
+        let mut ranks = PairRanks::with_room_for(merges.len());
+        let mut byte_pair_ranks = vec![NO_RANK; 1 << 16];
         let mut merged_ids = Vec::with_capacity(merges.len());
         for (rank, (left, right)) in merges.iter().enumerate() {
             let number = rank + 1;
@@ -52,8 +53,11 @@ impl Vocabulary {
             let (left, right) = (left.as_ref(), right.as_ref());
             let pair = (find(left)?, find(right)?);
             merged_ids.push(find(&[left, right].concat())?);
-            if ranks.insert(pair, rank as u32).is_some() {
+            if !ranks.insert(pair.0, pair.1, rank as u32) {
                 return Err(Error::RepeatedMerge { number });
+            }
+            if let ([left], [right]) = (left, right) {
+                byte_pair_ranks[byte_pair(*left, *right)] = rank as u32;
             }
         }
         let mut bytes = Vec::with_capacity(sorted.iter().map(|(_, token)| token.len()).sum());
@@ -69,6 +73,7 @@ impl Vocabulary {
             ends,
             byte_ids,
             ranks,
+            byte_pair_ranks,
             merged_ids,
         })
     }
@@ -116,7 +121,13 @@ impl Vocabulary {
     /// Rank of the merge of two ids, `NO_RANK` when they do not merge.
     #[inline]
     pub(crate) fn rank(&self, left: u32, right: u32) -> u32 {
-        self.ranks.get(&(left, right)).copied().unwrap_or(NO_RANK)
+        self.ranks.get(left, right)
+    }
+
+    /// Rank of the merge of two single bytes, `NO_RANK` when they do not merge.
+    #[inline]
+    pub(crate) fn byte_rank(&self, left: u8, right: u8) -> u32 {
+        self.byte_pair_ranks[byte_pair(left, right)]
     }
 
     /// Id that the merge of this rank makes.
@@ -124,6 +135,10 @@ impl Vocabulary {
     pub(crate) fn merged_id(&self, rank: u32) -> u32 {
         self.merged_ids[rank as usize]
     }
+}
+
+fn byte_pair(left: u8, right: u8) -> usize {
+    usize::from(left) << 8 | usize::from(right)
 }
 
 /// Map tokens, sorted by id, to their ids; ids and tokens must be unique and valid.

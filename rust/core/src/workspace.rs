@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
-use crate::encode::{SHORT_PIECE_BYTES, Symbol};
+use crate::merge::{SHORT_PIECE_BYTES, Symbol};
 use crate::piece_cache::PieceCache;
 
 /// Workspaces kept for the next calls; calls at the same time beyond this make their own.

@@ -68,8 +68,10 @@ fn both_ways_of_merging_apply_the_merges_in_order() {
             })
             .collect();
         let (mut short, mut long) = (Vec::new(), Vec::new());
-        encoder.merge_short(&piece, &mut workspace.symbols, &mut short);
-        encoder.merge_long(&piece, &mut long);
+        encoder
+            .vocabulary
+            .merge_short(&piece, &mut workspace.symbols, &mut short);
+        encoder.vocabulary.merge_long(&piece, &mut long);
         let bytes = |ids: &[u32]| -> Vec<Vec<u8>> {
             ids.iter()
                 .map(|&id| encoder.decode(&[id]).expect("known"))

@@ -1,0 +1,99 @@
+//! The rank of each merge by the pair of ids that it joins, made to be looked up fast.
+
+/// The rank of a pair that does not merge: it comes after all others.
+pub(crate) const NO_RANK: u32 = u32::MAX;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    pair: u64,
+    rank: u32,
+}
+
+/// An open-addressing table, at most half full.
+pub(crate) struct PairRanks {
+    entries: Vec<Entry>,
+    /// What the hash is shifted by, so that it becomes an index.
+    shift: u32,
+}
+
+/// No pair: ids are below `u32::MAX`.
+const EMPTY: Entry = Entry {
+    pair: u64::MAX,
+    rank: NO_RANK,
+};
+
+impl PairRanks {
+    /// A table with room for this many pairs.
+    pub(crate) fn with_room_for(num_pairs: usize) -> Self {
+        let size = (2 * num_pairs).next_power_of_two().max(2);
+        Self {
+            entries: vec![EMPTY; size],
+            shift: 64 - size.trailing_zeros(),
+        }
+    }
+
+    /// Set the rank of a pair; `false` when it has one already.
+    pub(crate) fn insert(&mut self, left: u32, right: u32, rank: u32) -> bool {
+        let index = self.find(left, right);
+        let is_new = self.entries[index].pair == EMPTY.pair;
+        if is_new {
+            let pair = pair_of(left, right);
+            self.entries[index] = Entry { pair, rank };
+        }
+        is_new
+    }
+
+    /// The rank of a pair, `NO_RANK` when it has none.
+    #[inline]
+    pub(crate) fn get(&self, left: u32, right: u32) -> u32 {
+        self.entries[self.find(left, right)].rank
+    }
+
+    /// Where a pair is, or else would be put.
+    #[inline]
+    fn find(&self, left: u32, right: u32) -> usize {
+        let pair = pair_of(left, right);
+        let last = self.entries.len() - 1;
+        let mut index = (pair.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize;
+        loop {
+            let found = self.entries[index & last].pair;
+            if found == pair || found == EMPTY.pair {
+                return index & last;
+            }
+            index += 1;
+        }
+    }
+}
+
+fn pair_of(left: u32, right: u32) -> u64 {
+    u64::from(left) << 32 | u64::from(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::pattern::tests::random_numbers;
+
+    #[test]
+    fn every_pair_has_its_own_rank_and_the_others_none() {
+        let mut random = random_numbers(8);
+        for num_pairs in [0, 1, 2, 50, 3_000] {
+            let mut ranks = PairRanks::with_room_for(num_pairs);
+            let mut known = HashMap::new();
+            for rank in 0..num_pairs as u32 {
+                let pair = (random(99) as u32, random(99) as u32);
+                let is_new = !known.contains_key(&pair);
+                assert_eq!(ranks.insert(pair.0, pair.1, rank), is_new);
+                known.entry(pair).or_insert(rank);
+            }
+            for left in 0..99 {
+                for right in 0..99 {
+                    let expected = known.get(&(left, right)).copied().unwrap_or(NO_RANK);
+                    assert_eq!(ranks.get(left, right), expected);
+                }
+            }
+        }
+    }
+}
