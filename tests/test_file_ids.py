@@ -1,6 +1,8 @@
 """Ids of texts of any length, to files and streams and back."""
 
 import io
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nano_transformer.errors import DataError
-from nano_transformer.tokenization import file_ids
+from nano_transformer.tokenization import Tokenizer, file_encoding, file_ids
 from text_strategies import SPECIAL_TOKENS, broken_texts, small_tokenizer
 
 
@@ -32,6 +34,36 @@ def test_a_text_in_blocks_has_the_ids_of_the_whole(backend, blocks, chunk_charac
             arrays = file_ids.encode_blocks(tokenizer, blocks, ordinary=ordinary)
             written = "".join(file_ids.ids_as_text(arrays))
             assert written == " ".join(map(str, encode(b"".join(blocks)))) + "\n"
+
+
+@given(
+    text=broken_texts,
+    stretch_bytes=st.sampled_from([1, 5, 1 << 28]),
+    num_threads=st.sampled_from([1, 2]),
+    has_wide_ids=st.booleans(),
+)
+def test_a_file_has_the_ids_of_its_bytes(backend, text, stretch_bytes, num_threads, has_wide_ids):
+    special_tokens = tuple(SPECIAL_TOKENS)
+    tokenizer = small_tokenizer(backend, special_tokens)
+    if has_wide_ids:
+        vocab = {70_000 + i: token for i, token in tokenizer.vocab.items()}
+        tokenizer = Tokenizer(vocab, tokenizer.merges, special_tokens, backend=backend)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file_encoding, "STRETCH_BYTES", stretch_bytes)
+        path = Path(folder) / "text"
+        path.write_bytes(text)
+        for ordinary, encode in ((False, tokenizer.encode), (True, tokenizer.encode_ordinary)):
+            ids = tokenizer.encode_file(path, ordinary=ordinary, num_threads=num_threads)
+            assert ids.tolist() == encode(text)
+            assert ids.dtype == (np.uint32 if has_wide_ids else np.uint16)
+
+
+def test_only_a_file_has_ids(backend, tmp_path):
+    tokenizer = small_tokenizer(backend, ())
+    with pytest.raises(FileNotFoundError):
+        tokenizer.encode_file(tmp_path / "none")
+    with pytest.raises(DataError, match="is no regular file"):
+        tokenizer.encode_file(tmp_path)
 
 
 def npy(array: np.ndarray) -> bytes:

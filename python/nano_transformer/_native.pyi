@@ -73,6 +73,18 @@ class BpeEncoder:
     ) -> tuple[bytearray, bytearray]:
         """Return the ids of all texts as little-endian uint32, and as int64 where each text begins."""
 
+    def encode_file(
+        self,
+        path: str,
+        start: int,
+        least_bytes: int,
+        with_special_tokens: bool,
+        num_threads: int,
+        progress: Callable[[str, int, int], None] | None,
+    ) -> tuple[bytearray, int]:
+        """Return the ids of a file from `start` to a sure border after `least_bytes` as little-endian
+        integers, of 16 bits where the largest id fits, else of 32, and where that border is."""
+
     def decode(self, token_ids: Iterable[int]) -> bytes: ...
     def decode_batch(self, batches: Sequence[Iterable[int]], num_threads: int) -> list[bytes]:
         """Return the bytes of each list of ids, joined."""

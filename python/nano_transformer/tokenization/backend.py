@@ -38,6 +38,24 @@ class TokenizerBackend(Protocol):
     ) -> tuple[bytearray, bytearray]:
         """Return the ids of all texts as `<u4`, and as `<i8` where each text's begin, with the end."""
 
+    def encode_file(
+        self,
+        path: str,
+        start: int,
+        least_bytes: int,
+        with_special_tokens: bool,
+        num_threads: int,
+        progress: Progress | None,
+    ) -> tuple[bytearray, int]:
+        """Encode a file from `start` to a border after `least_bytes` where a cut changes no id.
+
+        Returns:
+            The ids as `<u2` where the largest one fits, else as `<u4`, and where that border is.
+
+        Raises:
+            OSError: When the file cannot be read.
+        """
+
     def decode(self, token_ids: TokenIds) -> bytes:
         """Return the bytes of `token_ids`, joined.
 

@@ -24,6 +24,7 @@ class NativeBackend:
         self.encode = encoder.encode
         self.encode_batch = encoder.encode_batch
         self.encode_to_arrays = encoder.encode_to_arrays
+        self.encode_file = encoder.encode_file
         self.decode = encoder.decode
         self.decode_batch = encoder.decode_batch
         self.write_token_arrays = encoder.write_token_arrays

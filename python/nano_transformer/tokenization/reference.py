@@ -3,7 +3,10 @@
 import heapq
 import itertools
 import operator
+import os
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +18,9 @@ from nano_transformer.tokenization.pre_tokens import (
     split_into_pre_tokens,
     text_to_bytes,
 )
-from nano_transformer.tokenization.token_arrays import TokenArraysWriter
+from nano_transformer.tokenization.streaming import decode_blocks, separable_chunks
+from nano_transformer.tokenization.throttle import throttled
+from nano_transformer.tokenization.token_arrays import BLOCK_BYTES, TokenArraysWriter, token_dtype
 from nano_transformer.tokenization.vocabulary import ordinary_ids, unknown_id
 
 __all__ = ["ReferenceBackend", "split_into_pre_tokens"]
@@ -99,6 +104,31 @@ class ReferenceBackend:
         token_ids = np.fromiter(itertools.chain.from_iterable(batch), "<u4")
         offsets = np.cumsum([0, *map(len, batch)], dtype="<i8")
         return bytearray(token_ids.tobytes()), bytearray(offsets.tobytes())
+
+    def encode_file(
+        self,
+        path: str,
+        start: int,
+        least_bytes: int,  # noqa: ARG002 (this much is slow enough in one go)
+        with_special_tokens: bool,
+        num_threads: int,  # noqa: ARG002
+        progress: Progress | None,
+    ) -> tuple[bytearray, int]:
+        """Encode the rest of a file, a block at a time."""
+        specials = tuple(self._special_ids) if with_special_tokens else ()
+        dtype = token_dtype(max(self._bytes_of_id))
+        token_ids = bytearray()
+        with Path(path).open("rb") as file:
+            total = os.fstat(file.fileno()).st_size
+            file.seek(start)
+            report = throttled(progress, "encoding", total - start)
+            blocks = iter(partial(file.read, BLOCK_BYTES), b"")
+            texts = decode_blocks(blocks, "surrogateescape")
+            for chunk in separable_chunks(texts, specials, BLOCK_BYTES, self._pattern):
+                ids = self.encode(text_to_bytes(chunk), with_special_tokens)
+                token_ids += np.array(ids, dtype).tobytes()
+                report(file.tell() - start)
+            return token_ids, file.tell()
 
     def _merge(self, piece: bytes) -> list[int]:
         """Merge the bytes of one pre-token: always the lowest rank, and of those the leftmost.

@@ -2,16 +2,16 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from nano_transformer.tokenization.backend import BackendKind, Progress, Span, TokenIds
+from nano_transformer.tokenization.backend import BackendKind, TokenIds
 from nano_transformer.tokenization.backend_choice import create_backend
 from nano_transformer.tokenization.decoding import StreamDecoder, decode_utf8, plain_ids
 from nano_transformer.tokenization.definition import TokenizerDefinition
+from nano_transformer.tokenization.file_encoding import FileEncoding
 from nano_transformer.tokenization.offsets import Offsets, byte_offsets, character_offsets
 from nano_transformer.tokenization.persistence import Persistence
 from nano_transformer.tokenization.pre_tokens import DEFAULT_PATTERN, check_pattern, text_to_bytes
@@ -21,17 +21,12 @@ from nano_transformer.tokenization.special_choice import (
     refuse_tokens,
     split_at_tokens,
 )
-from nano_transformer.tokenization.streaming import (
-    EncodingErrors,
-    decode_blocks,
-    separable_chunks,
-)
+from nano_transformer.tokenization.streaming import decode_blocks, separable_chunks
 from nano_transformer.tokenization.vocabulary import (
     END_OF_TEXT,
     append_special_tokens,
     check_role,
     check_thread_count,
-    refuse_stand_ins,
     text_bytes,
 )
 from nano_transformer.tokenization.vocabulary_access import VocabularyAccess
@@ -49,7 +44,7 @@ class EncodedTexts(NamedTuple):
     """[texts + 1], the first one 0 and the last one N."""
 
 
-class Tokenizer(VocabularyAccess, Persistence):
+class Tokenizer(VocabularyAccess, Persistence, FileEncoding):
     """Byte-level BPE; immutable, and safe to share between threads and with forked processes.
 
     Args:
@@ -273,57 +268,6 @@ class Tokenizer(VocabularyAccess, Persistence):
     def stream_decoder(self) -> StreamDecoder:
         """Return a decoder that takes ids one by one and never shows half a character."""
         return StreamDecoder(self.id_to_bytes)
-
-    def write_token_arrays(
-        self,
-        spans: Sequence[Span],
-        tokens_path: Path,
-        documents_path: Path,
-        *,
-        encoding_errors: EncodingErrors = "strict",
-        held_out_below: int = 0,
-        keep_held_out: bool = False,
-        num_threads: int = 0,
-        progress: Progress | None = None,
-    ) -> tuple[int, int]:
-        """Encode the documents in byte spans of files into two .npy files, as a token cache wants.
-
-        Documents are what lies between end-of-text tokens, each span by itself; without that token
-        each span is one document. `nano_transformer.data.token_cache` makes the files durable.
-
-        Args:
-            spans: Path, first byte and end of each stretch to read.
-            tokens_path: Where the ids go, with the end-of-text token before each document.
-            documents_path: Where the table of documents goes.
-            encoding_errors: "strict", or "replace" to read malformed UTF-8 as U+FFFD.
-            held_out_below: A document is held out when its content hash is below this, 0 to 2**64.
-            keep_held_out: Whether to write the documents held out, or the others.
-            num_threads: 0 means one for each core.
-            progress: Called about five times a second.
-
-        Returns:
-            The number of tokens and of documents.
-
-        Raises:
-            DataError: When a file is not UTF-8 (strict) or ends before its span.
-            ConfigError: When malformed bytes are to be replaced by what a special token holds.
-            OSError: When a file cannot be read or written.
-        """
-        check_thread_count(num_threads)
-        if encoding_errors == "replace":
-            refuse_stand_ins(self.special_tokens)
-        eos_token = self.definition.eos_token
-        return self._backend.write_token_arrays(
-            spans,
-            str(tokens_path),
-            str(documents_path),
-            None if eos_token is None else eos_token.encode(),
-            encoding_errors == "replace",
-            held_out_below,
-            keep_held_out,
-            num_threads,
-            progress,
-        )
 
     @property
     def backend_name(self) -> str:

@@ -92,15 +92,28 @@ impl<'a> TextSource<'a> {
 }
 
 /// Read the bytes of a file from `start` to `stop`.
+pub(crate) fn read_range(path: &Path, start: u64, stop: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    read_range_into(path, start, stop, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Put the bytes of a file from `start` to `stop` in place of what is in `bytes`.
 ///
 /// Each call opens the file by itself, so that threads share nothing; ranges are large.
-pub(crate) fn read_range(path: &Path, start: u64, stop: u64) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_range_into(
+    path: &Path,
+    start: u64,
+    stop: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<(), Error> {
     let failed = |source| io_error(path, source);
     let mut file = File::open(path).map_err(failed)?;
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
     let wanted = stop.saturating_sub(start);
-    let mut bytes = Vec::with_capacity(wanted as usize);
-    file.take(wanted).read_to_end(&mut bytes).map_err(failed)?;
+    bytes.clear();
+    bytes.reserve(wanted as usize);
+    file.take(wanted).read_to_end(bytes).map_err(failed)?;
     let length = start + bytes.len() as u64;
     if length < stop {
         return Err(Error::FileTooShort {
@@ -109,7 +122,7 @@ pub(crate) fn read_range(path: &Path, start: u64, stop: u64) -> Result<Vec<u8>, 
             expected: stop,
         });
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Add the path to what the system said.

@@ -97,6 +97,38 @@ impl BpeEncoder {
         Ok((ids, offsets))
     }
 
+    /// Return the ids of a file from `start` to a sure border after `least_bytes` as little-endian
+    /// integers, of 16 bits where the largest id fits, else of 32, and where that border is.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "Python callers pass them by name"
+    )]
+    fn encode_file<'py>(
+        &self,
+        py: Python<'py>,
+        path: PathBuf,
+        start: u64,
+        least_bytes: u64,
+        with_special_tokens: bool,
+        num_threads: usize,
+        progress: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyByteArray>, u64)> {
+        let range = (start, least_bytes);
+        if self.largest_id < 1 << 16 {
+            let ids = run_watched(py, progress.as_ref(), |progress| {
+                let encoder = &self.encoder;
+                encoder.encode_file::<u16>(&path, range, with_special_tokens, num_threads, progress)
+            })?;
+            Ok((joined(py, &ids.parts, u16::to_le_bytes)?, ids.stop))
+        } else {
+            let ids = run_watched(py, progress.as_ref(), |progress| {
+                let encoder = &self.encoder;
+                encoder.encode_file::<u32>(&path, range, with_special_tokens, num_threads, progress)
+            })?;
+            Ok((joined(py, &ids.parts, u32::to_le_bytes)?, ids.stop))
+        }
+    }
+
     fn decode<'py>(
         &self,
         py: Python<'py>,
@@ -161,6 +193,25 @@ impl BpeEncoder {
         })?;
         Ok((written.tokens, written.documents))
     }
+}
+
+/// Join lists of ids, each in `N` bytes.
+fn joined<'py, T: Copy, const N: usize>(
+    py: Python<'py>,
+    parts: &[Vec<T>],
+    to_bytes: impl Fn(T) -> [u8; N],
+) -> PyResult<Bound<'py, PyByteArray>> {
+    let length = parts.iter().map(|part| part.len() * N).sum();
+    PyByteArray::new_with(py, length, |mut bytes| {
+        for part in parts {
+            let (places, rest) = bytes.split_at_mut(part.len() * N);
+            for (place, &id) in places.as_chunks_mut::<N>().0.iter_mut().zip(part) {
+                *place = to_bytes(id);
+            }
+            bytes = rest;
+        }
+        Ok(())
+    })
 }
 
 impl BpeEncoder {

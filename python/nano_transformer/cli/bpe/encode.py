@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nano_transformer.cli.bpe.streams import open_input, read_with_progress, refuse_existing
+from nano_transformer.cli.bpe.streams import open_input, refuse_existing
 from nano_transformer.cli.bpe.tokenizer_flags import TokenizerFlags
 from nano_transformer.cli.console import Progress, logger
 from nano_transformer.errors import ConfigError
-from nano_transformer.tokenization.file_ids import encode_blocks, ids_as_text, save_token_ids
+from nano_transformer.tokenization.file_ids import (
+    encode_blocks,
+    ids_as_text,
+    read_blocks,
+    save_token_ids,
+)
 from nano_transformer.tokenization.tokenizer import Tokenizer
 
 
@@ -60,11 +65,15 @@ def encode(flags: EncodeFlags) -> None:
 def _encode_inputs(tokenizer: Tokenizer, flags: EncodeFlags) -> Iterator[npt.NDArray[np.integer]]:
     progress = Progress()
     for path in flags.input_path or [None]:
+        if path is not None and path.is_file():
+            yield from tokenizer.encode_file_by_stretches(
+                path, ordinary=flags.ordinary, num_threads=flags.num_threads, progress=progress
+            )
+            continue
         with open_input(path) as file:
-            total = 0 if path is None else path.stat().st_size
             yield from encode_blocks(
                 tokenizer,
-                read_with_progress(file, f"encoding {path}", total, progress),
+                read_blocks(file),
                 ordinary=flags.ordinary,
                 num_threads=flags.num_threads,
             )

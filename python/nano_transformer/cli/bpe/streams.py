@@ -8,8 +8,6 @@ from typing import BinaryIO
 
 from nano_transformer.cli.console import logger
 from nano_transformer.errors import DataError
-from nano_transformer.tokenization.backend import Progress
-from nano_transformer.tokenization.file_ids import read_blocks
 
 
 @contextmanager
@@ -22,18 +20,6 @@ def open_input(path: Path | None) -> Iterator[BinaryIO]:
     if sys.stdin.isatty():
         logger.info("reading from the terminal; ^D at the start of a line ends the text")
     yield sys.stdin.buffer
-
-
-def read_with_progress(
-    file: BinaryIO, stage: str, total: int, progress: Progress
-) -> Iterator[bytes]:
-    """Yield the blocks of a file, and tell `progress` how many of its `total` bytes are read."""
-    done = 0
-    for block in read_blocks(file):
-        yield block
-        done += len(block)
-        if total:
-            progress(stage, done, total)
 
 
 def read_head(path: Path, megabytes: float) -> bytes:

@@ -7,7 +7,7 @@ const TEXT: &[u8] =
     b"the cat that sat there, then the other thing; aaaaaaa bananas \xC3\xA9\xC3\xA9 ";
 
 /// An encoder that has learnt every merge there is in `TEXT`, with two special tokens.
-fn encoder() -> (Encoder, Vec<crate::Merge>) {
+pub(crate) fn encoder() -> (Encoder, Vec<crate::Merge>) {
     let mut counter = PreTokenCounter::new(Pattern::Gpt2, Vec::new()).expect("no specials");
     let progress = Progress::default();
     let sources = [TextSource::Memory(TEXT, 1)];
