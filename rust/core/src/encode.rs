@@ -118,7 +118,7 @@ impl Encoder {
     ) -> Result<(), Error> {
         let mut batch = PieceBatch::new(text);
         let scanned = self.pattern.for_each_range(text, |start, end| {
-            if batch.push(start, end) {
+            if batch.push(start, end, &workspace.cache) {
                 self.encode_pieces(&mut batch, workspace, ids);
             }
         });

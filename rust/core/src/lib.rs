@@ -16,6 +16,7 @@ mod documents;
 mod encode;
 mod error;
 mod file_ids;
+mod memory_hints;
 mod merge;
 mod npy;
 mod ordered_output;

@@ -1,0 +1,35 @@
+//! What processor and system are told of tables that are looked up at random; no result depends on it.
+
+/// Bytes of a large page.
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
+
+/// Ask for large pages under `memory`, which should begin and end with one.
+///
+/// With pages of 4 KiB nearly every look-up in a table of some MiB also looks for its page.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub(crate) fn prefer_huge_pages<T>(memory: &mut [T]) {
+    let (start, length) = (memory.as_mut_ptr(), size_of_val(memory));
+    // SAFETY: the range is memory that we hold alone, and this advice does not change what is in it.
+    // Where it is refused, nothing is lost but speed.
+    unsafe { libc::madvise(start.cast(), length, libc::MADV_HUGEPAGE) };
+}
+
+/// Other systems are not asked.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn prefer_huge_pages<T>(_: &mut [T]) {}
+
+/// Begin to load the cache line of `place`, which is read a little later.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch<T>(place: &T) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: all processors of this architecture know the instruction, and it reads nothing.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) };
+}
+
+/// The library has no such instruction for other processors.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub(crate) fn prefetch<T>(_: &T) {}
