@@ -1,16 +1,20 @@
 //! How merges are learnt: the most frequent pair of neighbours first, with counts kept up to date.
 //!
 //! All distinct pre-tokens lie in one array of symbols. A merge visits only the positions where its
-//! pair stands; the heap of pairs is lazy, because counts of known pairs only fall: every pair that
-//! a merge creates holds the new token, so it is complete when the merge is.
+//! pair stands. Counts of known pairs only fall: every pair that a merge creates holds the new token,
+//! so it is complete when the merge is.
+//!
+//! Most pairs are so rare that they never merge. So only those above a cutoff are kept: when no more
+//! of them are left, all symbols are surveyed anew with a lower one.
 
-use std::cmp::Ordering;
-use std::mem::take;
-
-use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::count::PieceCounts;
-use crate::pair_heap::{Candidate, PairHeap};
+use crate::neighbours::{Neighbour, Neighbours};
+use crate::pair_queue::{PairQueue, Ranking};
+use crate::pair_table::{Pair, PairEntry, PairTable};
+use crate::piece_slots::{BOUNDARY, Joining, PieceSlots};
 use crate::{Error, Progress, Stage};
 
 /// The two tokens that a merge joins.
@@ -47,12 +51,30 @@ pub(crate) fn learn_merges(
     learning: &Learning,
     progress: &Progress,
 ) -> Result<Vec<Merge>, Error> {
+    // In English of 100 MB the last of 32,000 merges stands some 50 times. A cutoff that is too low
+    // only keeps more pairs than needed; one that is too high costs another survey.
+    let first_cutoff = |num_symbols| num_symbols / 128 / learning.num_merges.max(1) as u64;
+    learn_from_cutoff(counts, reserved, learning, progress, first_cutoff)
+}
+
+/// Learn merges; pairs that occur less often than `first_cutoff`, given how many symbols there are,
+/// are not looked at before all others are done with.
+fn learn_from_cutoff(
+    counts: &PieceCounts,
+    reserved: &[Vec<u8>],
+    learning: &Learning,
+    progress: &Progress,
+    first_cutoff: impl Fn(u64) -> u64,
+) -> Result<Vec<Merge>, Error> {
     progress.start(Stage::Merging, learning.num_merges as u64);
-    let mut trainer = Trainer::new(counts, reserved, learning, progress)?;
+    let pieces = PieceSlots::new(counts, progress)?;
+    let cutoff = first_cutoff(pieces.num_symbols);
+    let mut trainer = Trainer::new(pieces, cutoff, reserved, learning, progress);
+    trainer.survey()?;
     let mut merges = Vec::new();
     while merges.len() < learning.num_merges {
         progress.check()?;
-        let Some((left, right)) = trainer.merge_best_pair() else {
+        let Some((left, right)) = trainer.merge_best_pair()? else {
             break;
         };
         merges.push((
@@ -64,227 +86,283 @@ pub(crate) fn learn_merges(
     Ok(merges)
 }
 
-/// Marks the slots between pre-tokens.
-const BOUNDARY: u32 = u32::MAX;
-/// Marks the slots inside a symbol, where none begins or ends.
-const INSIDE: u32 = u32::MAX - 1;
-
-/// The distinct pre-tokens, one slot for each of their bytes, with a boundary before and after each.
-///
-/// A symbol writes its id into its first and its last slot, so that both neighbours of a position
-/// are found at once, without links.
-struct Pieces {
-    slots: Vec<u32>,
-    /// For each slot, the number of its pre-token.
-    piece_of_slot: Vec<u32>,
-    counts: Vec<u64>,
-}
-
-/// Every pair of symbols that has been neighbours, numbered in the order of appearance.
-#[derive(Default)]
-struct Pairs {
-    numbers: FxHashMap<(u32, u32), u32>,
-    symbols: Vec<(u32, u32)>,
-    counts: Vec<u64>,
-    /// Where each pair stands or has stood: first slots, rising.
-    positions: Vec<Vec<u32>>,
-}
-
-impl Pairs {
-    fn add(&mut self, pair: (u32, u32), count: u64, position: usize) {
-        let next = self.symbols.len() as u32;
-        let number = *self.numbers.entry(pair).or_insert(next);
-        if number == next {
-            self.symbols.push(pair);
-            self.counts.push(0);
-            self.positions.push(Vec::new());
-        }
-        self.counts[number as usize] += count;
-        self.positions[number as usize].push(position as u32);
-    }
-
-    fn subtract(&mut self, pair: (u32, u32), count: u64) {
-        if let Some(&number) = self.numbers.get(&pair) {
-            self.counts[number as usize] -= count;
-        }
-    }
-}
-
-struct Trainer {
+struct Trainer<'a> {
     tokens: Vec<Vec<u8>>,
-    known: FxHashSet<Vec<u8>>,
-    pieces: Pieces,
-    pairs: Pairs,
-    heap: PairHeap,
+    lengths: Vec<u32>,
+    known: HashSet<Vec<u8>>,
+    pieces: PieceSlots,
+    pairs: PairTable,
+    /// Where the pairs stand or have stood: for each, a stretch of first slots, rising.
+    positions: Vec<u32>,
+    queue: PairQueue,
+    /// What stands before and after the places of the current merge.
+    before: Neighbours,
+    after: Neighbours,
     tie_break: TieBreak,
     min_count: u64,
+    /// Pairs that occur less often are not known.
+    cutoff: u64,
+    progress: &'a Progress,
 }
 
-impl Trainer {
+impl<'a> Trainer<'a> {
+    /// A trainer that knows no pairs yet.
     fn new(
-        counts: &PieceCounts,
+        pieces: PieceSlots,
+        cutoff: u64,
         reserved: &[Vec<u8>],
         learning: &Learning,
-        progress: &Progress,
-    ) -> Result<Self, Error> {
+        progress: &'a Progress,
+    ) -> Self {
         let tokens: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
-        let mut pieces = Pieces {
-            slots: vec![BOUNDARY],
-            piece_of_slot: vec![0],
-            counts: Vec::new(),
-        };
-        let mut pairs = Pairs::default();
-        let mut all_pairs: u128 = 0;
-        counts.for_each(|piece, count| {
-            if piece.len() < 2 || progress.check().is_err() {
-                return;
-            }
-            all_pairs += u128::from(count) * piece.len() as u128;
-            if all_pairs > u128::from(u64::MAX) {
-                return;
-            }
-            for (index, bytes) in piece.windows(2).enumerate() {
-                let pair = (u32::from(bytes[0]), u32::from(bytes[1]));
-                pairs.add(pair, count, pieces.slots.len() + index);
-            }
-            pieces
-                .slots
-                .extend(piece.iter().map(|&byte| u32::from(byte)));
-            pieces.slots.push(BOUNDARY);
-            pieces
-                .piece_of_slot
-                .resize(pieces.slots.len(), pieces.counts.len() as u32);
-            pieces.counts.push(count);
-        });
-        progress.check()?;
-        // No count of a pair can be larger than that of all of them.
-        if all_pairs > u128::from(u64::MAX) {
-            return Err(Error::CountsTooLarge);
-        }
-        // Positions and symbols are 32 bits wide.
-        if pieces.slots.len() > INSIDE as usize {
-            return Err(Error::TooManyPreTokens {
-                bytes: pieces.slots.len(),
-            });
-        }
-        let known = tokens.iter().chain(reserved).cloned().collect();
-        let mut trainer = Self {
+        let min_count = learning.min_frequency.max(1);
+        let cutoff = cutoff.max(min_count);
+        Self {
+            lengths: vec![1; tokens.len()],
+            known: tokens.iter().chain(reserved).cloned().collect(),
             tokens,
-            known,
             pieces,
-            pairs,
-            heap: PairHeap::default(),
+            pairs: PairTable::default(),
+            positions: Vec::new(),
+            queue: PairQueue::new(cutoff),
+            before: Neighbours::default(),
+            after: Neighbours::default(),
             tie_break: learning.tie_break,
-            min_count: learning.min_frequency.max(1),
+            min_count,
+            cutoff,
+            progress,
+        }
+    }
+
+    /// Find all pairs that reach the cutoff, where they stand, and put them into a new queue.
+    fn survey(&mut self) -> Result<(), Error> {
+        let mut all = PairTable::default();
+        self.pieces
+            .for_each_pair(&self.lengths, self.progress, |pair, count, _| {
+                let entry = all.entry(pair);
+                entry.count += count;
+                entry.length += 1;
+            })?;
+        let mut pairs = PairTable::default();
+        let mut total = 0;
+        for entry in all.iter().filter(|entry| entry.count >= self.cutoff) {
+            let kept = pairs.entry(entry.pair);
+            *kept = *entry;
+            kept.first = total;
+            total += entry.length as usize;
+        }
+        drop(all);
+        let mut positions = std::mem::take(&mut self.positions);
+        positions.clear();
+        positions.resize(total, 0);
+        self.pieces
+            .for_each_pair(&self.lengths, self.progress, |pair, _, position| {
+                if let Some(entry) = pairs.get_mut(pair) {
+                    positions[entry.first] = position;
+                    entry.first += 1;
+                }
+            })?;
+        self.queue = PairQueue::new(self.cutoff);
+        for entry in pairs.iter_mut() {
+            entry.first -= entry.length as usize;
+        }
+        self.pairs = pairs;
+        self.positions = positions;
+        let ranks = Ranks {
+            tokens: &self.tokens,
+            pairs: &self.pairs,
+            tie_break: self.tie_break,
         };
-        trainer.offer_pairs_from(0);
-        Ok(trainer)
-    }
-
-    /// Put all pairs numbered `first` and above on the heap.
-    fn offer_pairs_from(&mut self, first: usize) {
-        for pair in first..self.pairs.counts.len() {
-            self.offer(pair as u32);
+        for entry in self.pairs.iter() {
+            self.queue.push(entry.pair, &ranks);
         }
-    }
-
-    fn offer(&mut self, pair: u32) {
-        let count = self.pairs.counts[pair as usize];
-        if count >= self.min_count {
-            let is_above = order(&self.tokens, &self.pairs, self.tie_break);
-            self.heap.push(Candidate { count, pair }, is_above);
-        }
+        Ok(())
     }
 
     /// Merge the best pair everywhere; `None` when no pair is left.
-    fn merge_best_pair(&mut self) -> Option<(u32, u32)> {
+    fn merge_best_pair(&mut self) -> Result<Option<(u32, u32)>, Error> {
         loop {
-            let Candidate { count, pair } =
-                self.heap
-                    .pop(order(&self.tokens, &self.pairs, self.tie_break))?;
-            if count != self.pairs.counts[pair as usize] {
-                self.offer(pair); // it has fallen since it was put on the heap
+            let ranks = Ranks {
+                tokens: &self.tokens,
+                pairs: &self.pairs,
+                tie_break: self.tie_break,
+            };
+            let Some(pair) = self.queue.pop(&ranks) else {
+                if self.cutoff == self.min_count {
+                    return Ok(None);
+                }
+                self.cutoff = self.min_count.max(self.cutoff / 8);
+                self.survey()?;
                 continue;
-            }
-            let (left, right) = self.pairs.symbols[pair as usize];
+            };
+            let (left, right) = pair.symbols();
             let joined = [
                 &self.tokens[left as usize][..],
                 &self.tokens[right as usize],
             ]
             .concat();
             if self.known.insert(joined.clone()) {
+                self.lengths.push(joined.len() as u32);
                 self.tokens.push(joined);
-                let first_new = self.pairs.counts.len();
-                self.merge_everywhere(pair);
-                self.offer_pairs_from(first_new);
-                return Some((left, right));
+                self.merge_everywhere(pair)?;
+                return Ok(Some((left, right)));
             }
         }
     }
 
     /// Replace a pair by the newest token at each of its positions, from left to right.
-    fn merge_everywhere(&mut self, pair: u32) {
-        let (left, right) = self.pairs.symbols[pair as usize];
-        let merged = self.tokens.len() as u32 - 1;
-        let left_length = self.length(left);
-        let length = self.length(merged);
-        for start in take(&mut self.pairs.positions[pair as usize]) {
-            let start = start as usize;
-            let (middle, end) = (start + left_length, start + length);
-            let slots = &mut self.pieces.slots;
-            // One of the two may be part of a larger symbol by now.
-            if slots[start] != left || slots[middle] != right {
-                continue;
-            }
-            slots[middle - 1] = INSIDE;
-            slots[middle] = INSIDE;
-            slots[start] = merged;
-            slots[end - 1] = merged;
-            let (before, after) = (slots[start - 1], slots[end]);
-            let count = self.pieces.counts[self.pieces.piece_of_slot[start] as usize];
-            if before != BOUNDARY {
-                self.pairs.subtract((before, left), count);
-                self.pairs
-                    .add((before, merged), count, start - self.length(before));
-            }
-            if after != BOUNDARY {
-                self.pairs.subtract((right, after), count);
-                self.pairs.add((merged, after), count, start);
-            }
+    fn merge_everywhere(&mut self, pair: Pair) -> Result<(), Error> {
+        let Some(entry) = self.pairs.get_mut(pair) else {
+            return Ok(());
+        };
+        let first = entry.first;
+        let places = first..first + entry.length as usize;
+        let joined = self.tokens.len() as u32 - 1;
+        let (left, right) = pair.symbols();
+        let joining = Joining {
+            pair,
+            joined,
+            left_length: self.lengths[left as usize] as usize,
+            length: self.lengths[joined as usize] as usize,
+        };
+        self.before.clear(self.tokens.len());
+        self.after.clear(self.tokens.len());
+        let (before, after) = (&mut self.before, &mut self.after);
+        let places = &mut self.positions[places];
+        let num_joined =
+            self.pieces
+                .join(&joining, places, self.progress, |left, right, count| {
+                    if left != BOUNDARY {
+                        before.add(left, count);
+                    }
+                    if right != BOUNDARY {
+                        after.add(right, count);
+                    }
+                })?;
+        for neighbour in before.list.iter().filter(|other| other.symbol != joined) {
+            self.pairs
+                .lower(Pair::new(neighbour.symbol, left), neighbour.count);
         }
-        self.pairs.counts[pair as usize] = 0;
+        for neighbour in &after.list {
+            self.pairs
+                .lower(Pair::new(right, neighbour.symbol), neighbour.count);
+        }
+        // What stood after a place was joined in turn where the joined symbol stands before one.
+        if let Some(&mut twice) = before.get_mut(joined)
+            && let Some(next) = after.get_mut(left)
+        {
+            next.count -= twice.count;
+            next.places -= twice.places;
+        }
+        self.pairs.take(pair);
+        self.enter_new_pairs(joined, first..first + num_joined);
+        Ok(())
     }
 
-    fn length(&self, symbol: u32) -> usize {
-        self.tokens[symbol as usize].len()
+    /// Make those pairs known that hold the newest token, which begins at `places`.
+    fn enter_new_pairs(&mut self, joined: u32, places: Range<usize>) {
+        let old_end = self.positions.len();
+        let mut end = old_end;
+        let mut enter = |neighbour: &mut Neighbour, pair| {
+            if neighbour.count >= self.cutoff {
+                neighbour.next = Some(end);
+                *self.pairs.entry(pair) = PairEntry {
+                    pair,
+                    count: neighbour.count,
+                    first: end,
+                    length: neighbour.places,
+                };
+                end += neighbour.places as usize;
+            }
+        };
+        for other in &mut self.before.list {
+            enter(other, Pair::new(other.symbol, joined));
+        }
+        for other in &mut self.after.list {
+            enter(other, Pair::new(joined, other.symbol));
+        }
+        if end == old_end {
+            return;
+        }
+        self.positions.resize(end, 0);
+        self.place_new_pairs(joined, places);
+        let ranks = Ranks {
+            tokens: &self.tokens,
+            pairs: &self.pairs,
+            tie_break: self.tie_break,
+        };
+        for other in self.before.list.iter().filter(|other| other.next.is_some()) {
+            self.queue.push(Pair::new(other.symbol, joined), &ranks);
+        }
+        for other in self.after.list.iter().filter(|other| other.next.is_some()) {
+            self.queue.push(Pair::new(joined, other.symbol), &ranks);
+        }
+    }
+
+    /// Note where the new pairs stand.
+    fn place_new_pairs(&mut self, joined: u32, places: Range<usize>) {
+        let length = self.lengths[joined as usize];
+        let slots = &self.pieces.slots;
+        for place in places {
+            let start = self.positions[place];
+            let left = slots[start as usize - 1];
+            if left != BOUNDARY
+                && let Some(next) = self.before.next_place(left)
+            {
+                self.positions[next] = start - self.lengths[left as usize];
+            }
+            let right = slots[(start + length) as usize];
+            if right != BOUNDARY
+                && right != joined
+                && let Some(next) = self.after.next_place(right)
+            {
+                self.positions[next] = start;
+            }
+        }
     }
 }
 
-/// The order of candidates: by count, then by the rule for ties.
-fn order<'a>(
+/// The order in which pairs merge.
+struct Ranks<'a> {
     tokens: &'a [Vec<u8>],
-    pairs: &'a Pairs,
+    pairs: &'a PairTable,
     tie_break: TieBreak,
-) -> impl Fn(Candidate, Candidate) -> bool + 'a {
-    move |a, b| {
-        let by_rule = || {
-            let (a_left, a_right) = pairs.symbols[a.pair as usize];
-            let (b_left, b_right) = pairs.symbols[b.pair as usize];
-            match tie_break {
-                TieBreak::Bytes => {
-                    let of = |symbol: u32| &tokens[symbol as usize];
-                    of(a_left)
-                        .cmp(of(b_left))
-                        .then_with(|| of(a_right).cmp(of(b_right)))
-                }
-                TieBreak::HuggingFace => {
-                    let a = (huggingface_id(a_left), huggingface_id(a_right));
-                    let b = (huggingface_id(b_left), huggingface_id(b_right));
-                    b.cmp(&a)
-                }
+}
+
+impl Ranks<'_> {
+    fn bytes(&self, symbol: u32) -> &[u8] {
+        &self.tokens[symbol as usize]
+    }
+}
+
+impl Ranking for Ranks<'_> {
+    fn count(&self, pair: Pair) -> u64 {
+        self.pairs.count(pair)
+    }
+
+    fn key(&self, pair: Pair) -> u64 {
+        let (left, right) = pair.symbols();
+        match self.tie_break {
+            // The first bytes of the left token; shorter ones are filled up.
+            TieBreak::Bytes => {
+                let mut first = [0; 8];
+                let bytes = self.bytes(left);
+                let length = bytes.len().min(8);
+                first[..length].copy_from_slice(&bytes[..length]);
+                u64::from_be_bytes(first)
             }
+            TieBreak::HuggingFace => {
+                !(u64::from(huggingface_id(left)) << 32 | u64::from(huggingface_id(right)))
+            }
+        }
+    }
+
+    fn is_before(&self, a: Pair, b: Pair) -> bool {
+        let bytes = |pair: Pair| {
+            let (left, right) = pair.symbols();
+            (self.bytes(left), self.bytes(right))
         };
-        a.count.cmp(&b.count).then_with(by_rule) == Ordering::Greater
+        bytes(a) > bytes(b)
     }
 }
 
@@ -304,5 +382,7 @@ fn huggingface_id(symbol: u32) -> u32 {
     }
 }
 
+#[cfg(test)]
+mod naive;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,155 @@
+//! Which pair is the most frequent one: a queue made for counts that only fall.
+//!
+//! No pair that comes in can be more frequent than the one that went out last. So pairs wait
+//! unsorted, in 65 buckets by how much of the last count's binary digits their own shares, and only
+//! a bucket that is next is looked through. Pairs of one count are put into order by the caller's
+//! rule, in a heap.
+
+use crate::pair_table::Pair;
+
+/// A pair among those of equal count, with what decides first between them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Equal {
+    pub(crate) key: u64,
+    pub(crate) pair: Pair,
+}
+
+/// What the queue must know of pairs.
+pub(crate) trait Ranking {
+    /// How often a pair occurs now: never more than when it was pushed.
+    fn count(&self, pair: Pair) -> u64;
+    /// The greater one goes first, unless they are the same.
+    fn key(&self, pair: Pair) -> u64;
+    /// Whether `a` goes before `b`, of equal count and key: the same strict order in every call.
+    fn is_before(&self, a: Pair, b: Pair) -> bool;
+}
+
+/// Pairs with counts of at least a limit, the most frequent first.
+pub(crate) struct PairQueue {
+    buckets: Vec<Vec<Pair>>,
+    /// Pairs that had the count `last` when they came in, as a binary heap.
+    equals: Vec<Equal>,
+    last: u64,
+    least: u64,
+}
+
+impl PairQueue {
+    /// A queue that drops pairs with counts below `least`.
+    pub(crate) fn new(least: u64) -> Self {
+        Self {
+            buckets: vec![Vec::new(); 65],
+            equals: Vec::new(),
+            last: u64::MAX,
+            least,
+        }
+    }
+
+    /// Add a pair whose count is not above that of the last one taken.
+    pub(crate) fn push(&mut self, pair: Pair, ranking: &impl Ranking) {
+        let count = ranking.count(pair);
+        debug_assert!(count <= self.last);
+        if count < self.least {
+            return;
+        }
+        if count == self.last {
+            let key = ranking.key(pair);
+            self.push_equal(Equal { key, pair }, ranking);
+        } else {
+            let bucket = self.bucket(count);
+            self.buckets[bucket].push(pair);
+        }
+    }
+
+    /// Number of the highest binary digit in which `count` differs from the last one, from 1.
+    fn bucket(&self, count: u64) -> usize {
+        (u64::BITS - (count ^ self.last).leading_zeros()) as usize
+    }
+
+    /// Take the pair that goes first.
+    pub(crate) fn pop(&mut self, ranking: &impl Ranking) -> Option<Pair> {
+        loop {
+            while let Some(Equal { pair, .. }) = self.pop_equal(ranking) {
+                if ranking.count(pair) == self.last {
+                    return Some(pair);
+                }
+                self.push(pair, ranking); // it has fallen since it came in
+            }
+            self.open_next_bucket(ranking)?;
+        }
+    }
+
+    /// Make the greatest count of the first bucket that holds any the last one, and sort it again.
+    fn open_next_bucket(&mut self, ranking: &impl Ranking) -> Option<()> {
+        let next = self.buckets.iter().position(|bucket| !bucket.is_empty())?;
+        let mut pairs = std::mem::take(&mut self.buckets[next]);
+        let mut greatest = 0;
+        // What has fallen out of the bucket's range goes to another one first.
+        pairs.retain(|&pair| {
+            let count = ranking.count(pair);
+            if count < self.least {
+                return false;
+            }
+            let stays = self.bucket(count) == next;
+            if stays {
+                greatest = greatest.max(count);
+            } else {
+                let bucket = self.bucket(count);
+                self.buckets[bucket].push(pair);
+            }
+            stays
+        });
+        if !pairs.is_empty() {
+            self.last = greatest;
+            for &pair in &pairs {
+                self.push(pair, ranking);
+            }
+        }
+        Some(())
+    }
+
+    fn push_equal(&mut self, equal: Equal, ranking: &impl Ranking) {
+        let mut index = self.equals.len();
+        self.equals.push(equal);
+        while index > 0 {
+            let parent = (index - 1) / 2;
+            if !is_before(equal, self.equals[parent], ranking) {
+                break;
+            }
+            self.equals.swap(index, parent);
+            index = parent;
+        }
+    }
+
+    fn pop_equal(&mut self, ranking: &impl Ranking) -> Option<Equal> {
+        if self.equals.is_empty() {
+            return None;
+        }
+        let top = self.equals.swap_remove(0);
+        let mut index = 0;
+        loop {
+            let mut child = 2 * index + 1;
+            if child >= self.equals.len() {
+                return Some(top);
+            }
+            let right = child + 1;
+            if right < self.equals.len()
+                && is_before(self.equals[right], self.equals[child], ranking)
+            {
+                child = right;
+            }
+            if !is_before(self.equals[child], self.equals[index], ranking) {
+                return Some(top);
+            }
+            self.equals.swap(index, child);
+            index = child;
+        }
+    }
+}
+
+fn is_before(a: Equal, b: Equal, ranking: &impl Ranking) -> bool {
+    if a.key == b.key {
+        ranking.is_before(a.pair, b.pair)
+    } else {
+        a.key > b.key
+    }
+}

@@ -1,0 +1,192 @@
+//! The distinct pre-tokens in one array of symbols, where both neighbours of a symbol are at hand.
+
+use rustc_hash::FxHashMap;
+
+use crate::count::PieceCounts;
+use crate::pair_table::Pair;
+use crate::prefetch::prefetch;
+use crate::{Error, Progress};
+
+/// Marks the slots between pre-tokens.
+pub(crate) const BOUNDARY: u32 = u32::MAX;
+/// Marks the slots inside a symbol, where none begins or ends.
+const INSIDE: u32 = u32::MAX - 1;
+/// How many steps lie between one look for cancellation and the next.
+const STEPS_UNCHECKED: usize = 1 << 20;
+
+/// One slot for each byte, with a boundary before and after each pre-token.
+///
+/// A symbol writes its id into its first and its last slot, so that both neighbours of a position
+/// are found at once, without links. The most frequent pre-tokens come first, and those of one
+/// count form a group, which is why the counts of rising positions are found in a few steps.
+pub(crate) struct PieceSlots {
+    pub(crate) slots: Vec<u32>,
+    /// First slot of each group, and its count; one more for the end.
+    groups: Vec<(u32, u64)>,
+    /// How many symbols all pre-tokens had at first.
+    pub(crate) num_symbols: u64,
+}
+
+impl PieceSlots {
+    /// Lay out all pre-tokens in which something can merge.
+    pub(crate) fn new(counts: &PieceCounts, progress: &Progress) -> Result<Self, Error> {
+        // How many slots each count takes, then where the next pre-token of that count goes.
+        let mut sizes: FxHashMap<u64, usize> = FxHashMap::default();
+        let mut all_symbols: u128 = 0;
+        counts.for_each(|piece, count| {
+            if piece.len() > 1 && count > 0 {
+                all_symbols += u128::from(count) * piece.len() as u128;
+                *sizes.entry(count).or_default() += piece.len() + 1;
+            }
+        });
+        progress.check()?;
+        // No count of a pair can be larger than that of all symbols.
+        if all_symbols > u128::from(u64::MAX) {
+            return Err(Error::CountsTooLarge);
+        }
+        let bytes = 1 + sizes.values().sum::<usize>();
+        // Positions and symbols are 32 bits wide.
+        if bytes > INSIDE as usize {
+            return Err(Error::TooManyPreTokens { bytes });
+        }
+        let mut groups: Vec<(u32, u64)> = sizes.keys().map(|&count| (0, count)).collect();
+        groups.sort_unstable_by_key(|&(_, count)| std::cmp::Reverse(count));
+        let mut next = 1;
+        for (first, count) in &mut groups {
+            *first = next as u32;
+            next += sizes.insert(*count, next).unwrap_or_default();
+        }
+        groups.push((u32::MAX, 0));
+        let mut slots = vec![BOUNDARY; bytes];
+        counts.for_each(|piece, count| {
+            if piece.len() > 1
+                && let Some(next) = sizes.get_mut(&count)
+            {
+                for (slot, &byte) in slots[*next..].iter_mut().zip(piece) {
+                    *slot = u32::from(byte);
+                }
+                *next += piece.len() + 1;
+            }
+        });
+        progress.check()?;
+        Ok(Self {
+            slots,
+            groups,
+            num_symbols: all_symbols as u64,
+        })
+    }
+
+    /// Call `visit` with every pair of neighbours, its count there and its first slot, in order.
+    pub(crate) fn for_each_pair(
+        &self,
+        lengths: &[u32],
+        progress: &Progress,
+        mut visit: impl FnMut(Pair, u64, u32),
+    ) -> Result<(), Error> {
+        let slots = &self.slots;
+        let mut counts = CountCursor::new(&self.groups);
+        let (mut position, mut check_at) = (1, 0);
+        while position < slots.len() {
+            if position >= check_at {
+                progress.check()?;
+                check_at = position + STEPS_UNCHECKED;
+            }
+            let left = slots[position];
+            if left == BOUNDARY {
+                position += 1;
+                continue;
+            }
+            let next = position + lengths[left as usize] as usize;
+            if slots[next] != BOUNDARY {
+                let pair = Pair::new(left, slots[next]);
+                visit(pair, counts.at(position), position as u32);
+            }
+            position = next;
+        }
+        Ok(())
+    }
+
+    /// Replace a pair by `joined` wherever it still stands among `positions`, which rise.
+    ///
+    /// `visit` is called with the symbols before and after each such place and its count. The
+    /// places are moved to the front of `positions`; returned is how many there are.
+    pub(crate) fn join(
+        &mut self,
+        joining: &Joining,
+        positions: &mut [u32],
+        progress: &Progress,
+        mut visit: impl FnMut(u32, u32, u64),
+    ) -> Result<usize, Error> {
+        const AHEAD: usize = 12;
+        let (left, right) = joining.pair.symbols();
+        let slots = &mut self.slots;
+        let mut counts = CountCursor::new(&self.groups);
+        let mut kept = 0;
+        for index in 0..positions.len() {
+            if index % STEPS_UNCHECKED == 0 {
+                progress.check()?;
+            }
+            if let Some(&later) = positions.get(index + AHEAD) {
+                prefetch(slots, later as usize);
+            }
+            let start = positions[index] as usize;
+            let (middle, end) = (start + joining.left_length, start + joining.length);
+            // One of the two may be part of a larger symbol by now.
+            if slots[start] != left || slots[middle] != right {
+                continue;
+            }
+            slots[middle - 1] = INSIDE;
+            slots[middle] = INSIDE;
+            slots[start] = joining.joined;
+            slots[end - 1] = joining.joined;
+            visit(slots[start - 1], slots[end], counts.at(start));
+            positions[kept] = start as u32;
+            kept += 1;
+        }
+        Ok(kept)
+    }
+}
+
+/// A pair and the symbol that takes its place.
+pub(crate) struct Joining {
+    pub(crate) pair: Pair,
+    pub(crate) joined: u32,
+    /// Bytes of the left one and of both.
+    pub(crate) left_length: usize,
+    pub(crate) length: usize,
+}
+
+/// Finds the counts of positions that only rise.
+struct CountCursor<'a> {
+    groups: &'a [(u32, u64)],
+    group: usize,
+}
+
+impl<'a> CountCursor<'a> {
+    fn new(groups: &'a [(u32, u64)]) -> Self {
+        Self { groups, group: 0 }
+    }
+
+    /// Count of the pre-token at `position`, which is not below those asked for before.
+    #[inline]
+    fn at(&mut self, position: usize) -> u64 {
+        if self.groups[self.group + 1].0 as usize <= position {
+            self.advance(position);
+        }
+        self.groups[self.group].1
+    }
+
+    fn advance(&mut self, position: usize) {
+        let mut step = 1;
+        while self
+            .groups
+            .get(self.group + step)
+            .is_some_and(|&(first, _)| first as usize <= position)
+        {
+            self.group += step;
+            step *= 2;
+        }
+        let near = &self.groups[self.group..self.groups.len().min(self.group + step)];
+        self.group += near.partition_point(|&(first, _)| first as usize <= position) - 1;
+    }
+}
