@@ -7,7 +7,7 @@ use crate::fold_hash::FoldHash;
 use crate::piece_key::PieceKey;
 use crate::piece_table::PieceTable;
 use crate::special::{Segment, SpecialTokens};
-use crate::train::{Learning, Merge, learn_merges};
+use crate::train::{Learning, Merges, learn_merges};
 use crate::workers::share_work;
 use crate::{Error, InvalidUtf8, Pattern, Progress, Stage, TextSource};
 
@@ -155,11 +155,7 @@ impl PreTokenCounter {
     }
 
     /// Learn merges from what has been counted, in the order in which they apply.
-    pub fn learn_merges(
-        &self,
-        learning: &Learning,
-        progress: &Progress,
-    ) -> Result<Vec<Merge>, Error> {
+    pub fn learn_merges(&self, learning: &Learning, progress: &Progress) -> Result<Merges, Error> {
         learn_merges(&self.counts, self.specials.tokens(), learning, progress)
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Equal {
 pub(crate) trait Ranking {
     /// How often a pair occurs now: never more than when it was pushed.
     fn count(&self, pair: Pair) -> u64;
+    /// Say that a pair's count is asked for soon.
+    fn prefetch(&self, pair: Pair);
     /// The greater one goes first, unless they are the same.
     fn key(&self, pair: Pair) -> u64;
     /// Whether `a` goes before `b`, of equal count and key: the same strict order in every call.
@@ -45,8 +47,7 @@ impl PairQueue {
     }
 
     /// Add a pair whose count is not above that of the last one taken.
-    pub(crate) fn push(&mut self, pair: Pair, ranking: &impl Ranking) {
-        let count = ranking.count(pair);
+    pub(crate) fn push(&mut self, pair: Pair, count: u64, ranking: &impl Ranking) {
         debug_assert!(count <= self.last);
         if count < self.least {
             return;
@@ -69,40 +70,38 @@ impl PairQueue {
     pub(crate) fn pop(&mut self, ranking: &impl Ranking) -> Option<Pair> {
         loop {
             while let Some(Equal { pair, .. }) = self.pop_equal(ranking) {
-                if ranking.count(pair) == self.last {
+                let count = ranking.count(pair);
+                if count == self.last {
                     return Some(pair);
                 }
-                self.push(pair, ranking); // it has fallen since it came in
+                self.push(pair, count, ranking); // it has fallen since it came in
             }
             self.open_next_bucket(ranking)?;
         }
     }
 
-    /// Make the greatest count of the first bucket that holds any the last one, and sort it again.
+    /// Sort the first bucket that holds any pairs again, by the greatest count in it.
     fn open_next_bucket(&mut self, ranking: &impl Ranking) -> Option<()> {
+        const AHEAD: usize = 16;
         let next = self.buckets.iter().position(|bucket| !bucket.is_empty())?;
-        let mut pairs = std::mem::take(&mut self.buckets[next]);
-        let mut greatest = 0;
-        // What has fallen out of the bucket's range goes to another one first.
-        pairs.retain(|&pair| {
+        let pairs = std::mem::take(&mut self.buckets[next]);
+        let mut counted = Vec::with_capacity(pairs.len());
+        for (index, &pair) in pairs.iter().enumerate() {
+            if let Some(&later) = pairs.get(index + AHEAD) {
+                ranking.prefetch(later);
+            }
             let count = ranking.count(pair);
-            if count < self.least {
-                return false;
-            }
-            let stays = self.bucket(count) == next;
-            if stays {
-                greatest = greatest.max(count);
+            if count >= self.least && self.bucket(count) == next {
+                counted.push((pair, count));
             } else {
-                let bucket = self.bucket(count);
-                self.buckets[bucket].push(pair);
+                self.push(pair, count, ranking); // it has fallen out of the bucket's range
             }
-            stays
-        });
-        if !pairs.is_empty() {
+        }
+        if let Some(greatest) = counted.iter().map(|&(_, count)| count).max() {
             self.last = greatest;
-            for &pair in &pairs {
-                self.push(pair, ranking);
-            }
+        }
+        for (pair, count) in counted {
+            self.push(pair, count, ranking);
         }
         Some(())
     }

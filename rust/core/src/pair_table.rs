@@ -1,6 +1,7 @@
 //! What is known of each pair of symbols: an open-addressing table.
 
 use crate::fold_hash::FoldHash;
+use crate::prefetch::prefetch;
 
 const FIRST_CAPACITY: usize = 1 << 10;
 
@@ -79,6 +80,12 @@ impl PairTable {
         let place = self.place(pair);
         let entry = &mut self.entries[place];
         (entry.pair == pair).then_some(entry)
+    }
+
+    /// Ask for the memory of a pair's entry.
+    pub(crate) fn prefetch(&self, pair: Pair) {
+        let place = self.hash.of(pair.0, 0) >> self.shift;
+        prefetch(&self.entries, place as usize);
     }
 
     /// Lower the count of a pair that is known.

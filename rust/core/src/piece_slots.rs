@@ -11,6 +11,8 @@ use crate::{Error, Progress};
 pub(crate) const BOUNDARY: u32 = u32::MAX;
 /// Marks the slots inside a symbol, where none begins or ends.
 const INSIDE: u32 = u32::MAX - 1;
+/// How many places ahead the memory of one is asked for.
+pub(crate) const PLACES_AHEAD: usize = 12;
 /// How many steps lie between one look for cancellation and the next.
 const STEPS_UNCHECKED: usize = 1 << 20;
 
@@ -117,7 +119,6 @@ impl PieceSlots {
         progress: &Progress,
         mut visit: impl FnMut(u32, u32, u64),
     ) -> Result<usize, Error> {
-        const AHEAD: usize = 12;
         let (left, right) = joining.pair.symbols();
         let slots = &mut self.slots;
         let mut counts = CountCursor::new(&self.groups);
@@ -126,7 +127,7 @@ impl PieceSlots {
             if index % STEPS_UNCHECKED == 0 {
                 progress.check()?;
             }
-            if let Some(&later) = positions.get(index + AHEAD) {
+            if let Some(&later) = positions.get(index + PLACES_AHEAD) {
                 prefetch(slots, later as usize);
             }
             let start = positions[index] as usize;
@@ -176,6 +177,7 @@ impl<'a> CountCursor<'a> {
         self.groups[self.group].1
     }
 
+    #[cold]
     fn advance(&mut self, position: usize) {
         let mut step = 1;
         while self

@@ -7,18 +7,26 @@
 //! Most pairs are so rare that they never merge. So only those above a cutoff are kept: when no more
 //! of them are left, all symbols are surveyed anew with a lower one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 use crate::count::PieceCounts;
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::pair_queue::{PairQueue, Ranking};
 use crate::pair_table::{Pair, PairEntry, PairTable};
-use crate::piece_slots::{BOUNDARY, Joining, PieceSlots};
+use crate::piece_slots::{BOUNDARY, Joining, PLACES_AHEAD, PieceSlots};
+use crate::prefetch::prefetch;
 use crate::{Error, Progress, Stage};
 
-/// The two tokens that a merge joins.
-pub type Merge = (Vec<u8>, Vec<u8>);
+/// What has been learnt: merges, in the order in which they apply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merges {
+    /// The single bytes, then what each merge makes.
+    pub tokens: Vec<Vec<u8>>,
+    /// For each merge, the two tokens that it joins, as places in `tokens`.
+    pub pairs: Vec<(u32, u32)>,
+}
 
 /// Which of several equally frequent pairs merges first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +58,7 @@ pub(crate) fn learn_merges(
     reserved: &[Vec<u8>],
     learning: &Learning,
     progress: &Progress,
-) -> Result<Vec<Merge>, Error> {
+) -> Result<Merges, Error> {
     // In English of 100 MB the last of 32,000 merges stands some 50 times. A cutoff that is too low
     // only keeps more pairs than needed; one that is too high costs another survey.
     let first_cutoff = |num_symbols| num_symbols / 128 / learning.num_merges.max(1) as u64;
@@ -65,31 +73,32 @@ fn learn_from_cutoff(
     learning: &Learning,
     progress: &Progress,
     first_cutoff: impl Fn(u64) -> u64,
-) -> Result<Vec<Merge>, Error> {
+) -> Result<Merges, Error> {
     progress.start(Stage::Merging, learning.num_merges as u64);
     let pieces = PieceSlots::new(counts, progress)?;
     let cutoff = first_cutoff(pieces.num_symbols);
-    let mut trainer = Trainer::new(pieces, cutoff, reserved, learning, progress);
+    let reserved = reserved.iter().map(Vec::as_slice).collect();
+    let mut trainer = Trainer::new(pieces, cutoff, &reserved, learning, progress);
     trainer.survey()?;
-    let mut merges = Vec::new();
-    while merges.len() < learning.num_merges {
+    let mut pairs = Vec::new();
+    while pairs.len() < learning.num_merges {
         progress.check()?;
-        let Some((left, right)) = trainer.merge_best_pair()? else {
+        let Some(pair) = trainer.merge_best_pair()? else {
             break;
         };
-        merges.push((
-            trainer.tokens[left as usize].clone(),
-            trainer.tokens[right as usize].clone(),
-        ));
+        pairs.push(pair);
         progress.add(1);
     }
-    Ok(merges)
+    let tokens = trainer.tokens;
+    Ok(Merges { tokens, pairs })
 }
 
 struct Trainer<'a> {
     tokens: Vec<Vec<u8>>,
     lengths: Vec<u32>,
-    known: HashSet<Vec<u8>>,
+    /// A token for each hash of one.
+    token_of_hash: HashMap<u64, u32>,
+    reserved: &'a HashSet<&'a [u8]>,
     pieces: PieceSlots,
     pairs: PairTable,
     /// Where the pairs stand or have stood: for each, a stretch of first slots, rising.
@@ -110,7 +119,7 @@ impl<'a> Trainer<'a> {
     fn new(
         pieces: PieceSlots,
         cutoff: u64,
-        reserved: &[Vec<u8>],
+        reserved: &'a HashSet<&'a [u8]>,
         learning: &Learning,
         progress: &'a Progress,
     ) -> Self {
@@ -119,7 +128,8 @@ impl<'a> Trainer<'a> {
         let cutoff = cutoff.max(min_count);
         Self {
             lengths: vec![1; tokens.len()],
-            known: tokens.iter().chain(reserved).cloned().collect(),
+            token_of_hash: HashMap::new(),
+            reserved,
             tokens,
             pieces,
             pairs: PairTable::default(),
@@ -174,7 +184,7 @@ impl<'a> Trainer<'a> {
             tie_break: self.tie_break,
         };
         for entry in self.pairs.iter() {
-            self.queue.push(entry.pair, &ranks);
+            self.queue.push(entry.pair, entry.count, &ranks);
         }
         Ok(())
     }
@@ -201,13 +211,27 @@ impl<'a> Trainer<'a> {
                 &self.tokens[right as usize],
             ]
             .concat();
-            if self.known.insert(joined.clone()) {
+            if !self.is_known(&joined) {
                 self.lengths.push(joined.len() as u32);
                 self.tokens.push(joined);
                 self.merge_everywhere(pair)?;
                 return Ok(Some((left, right)));
             }
         }
+    }
+
+    /// Whether a token of two bytes and more exists already; if not, it is expected to from now on.
+    fn is_known(&mut self, token: &[u8]) -> bool {
+        if self.reserved.contains(token) {
+            return true;
+        }
+        let hash = self.token_of_hash.hasher().hash_one(token);
+        let next = self.tokens.len() as u32;
+        let first = *self.token_of_hash.entry(hash).or_insert(next);
+        // Different tokens of one hash are next to impossible, and only the first is on record.
+        first != next
+            && (self.tokens[first as usize] == token
+                || self.tokens.iter().any(|other| other == token))
     }
 
     /// Replace a pair by the newest token at each of its positions, from left to right.
@@ -292,10 +316,12 @@ impl<'a> Trainer<'a> {
             tie_break: self.tie_break,
         };
         for other in self.before.list.iter().filter(|other| other.next.is_some()) {
-            self.queue.push(Pair::new(other.symbol, joined), &ranks);
+            let pair = Pair::new(other.symbol, joined);
+            self.queue.push(pair, other.count, &ranks);
         }
         for other in self.after.list.iter().filter(|other| other.next.is_some()) {
-            self.queue.push(Pair::new(joined, other.symbol), &ranks);
+            let pair = Pair::new(joined, other.symbol);
+            self.queue.push(pair, other.count, &ranks);
         }
     }
 
@@ -304,6 +330,9 @@ impl<'a> Trainer<'a> {
         let length = self.lengths[joined as usize];
         let slots = &self.pieces.slots;
         for place in places {
+            if let Some(&later) = self.positions.get(place + PLACES_AHEAD) {
+                prefetch(slots, later as usize);
+            }
             let start = self.positions[place];
             let left = slots[start as usize - 1];
             if left != BOUNDARY
@@ -338,6 +367,10 @@ impl Ranks<'_> {
 impl Ranking for Ranks<'_> {
     fn count(&self, pair: Pair) -> u64 {
         self.pairs.count(pair)
+    }
+
+    fn prefetch(&self, pair: Pair) {
+        self.pairs.prefetch(pair);
     }
 
     fn key(&self, pair: Pair) -> u64 {

@@ -3,6 +3,17 @@
 use super::*;
 use crate::{InvalidUtf8, Pattern, PreTokenCounter, TextSource};
 
+/// The two tokens that a merge joins.
+pub(super) type Merge = (Vec<u8>, Vec<u8>);
+
+pub(super) fn as_bytes(merges: &Merges) -> Vec<Merge> {
+    let token = |id: u32| merges.tokens[id as usize].clone();
+    let pairs = merges.pairs.iter();
+    pairs
+        .map(|&(left, right)| (token(left), token(right)))
+        .collect()
+}
+
 fn learning(num_merges: usize) -> Learning {
     Learning {
         num_merges,
@@ -20,7 +31,8 @@ fn train(
 ) -> Result<Vec<Merge>, Error> {
     let mut counter = PreTokenCounter::new(Pattern::Gpt2, special_tokens.to_vec())?;
     counter.count(sources, invalid_utf8, num_threads, progress)?;
-    counter.learn_merges(&learning(num_merges), progress)
+    let merges = counter.learn_merges(&learning(num_merges), progress)?;
+    Ok(as_bytes(&merges))
 }
 
 const PLAINLY: (InvalidUtf8, usize) = (InvalidUtf8::Reject, 1);
@@ -72,6 +84,7 @@ fn counts_go_beyond_32_bits() {
     counts.add(b"ab", 1 << 33);
     counts.add(b"xy", (1 << 33) - 1);
     let merges = learn_merges(&counts, &[], &learning(9), &Progress::default()).expect("valid");
+    let merges = as_bytes(&merges);
     let pair = |left: &[u8], right: &[u8]| (left.to_vec(), right.to_vec());
     assert_eq!(merges, [pair(b"a", b"b"), pair(b"x", b"y")]);
 }
@@ -97,7 +110,7 @@ fn rare_pairs_do_not_merge_and_ties_follow_the_rule() {
             tie_break,
             min_frequency: 3,
         };
-        learn_merges(&counts, &[], &learning, &Progress::default()).expect("valid")
+        as_bytes(&learn_merges(&counts, &[], &learning, &Progress::default()).expect("valid"))
     };
     let firsts = |merges: Vec<Merge>| merges.iter().map(|(left, _)| left[0]).collect::<Vec<_>>();
     assert_eq!(firsts(learnt(TieBreak::Bytes)), [0xC2, b'b', b' ']);
