@@ -73,3 +73,34 @@ impl Hasher for IntegerHasher {
         self.state
     }
 }
+
+#[cfg(test)]
+impl FoldHash {
+    /// A hash under which all integers with these low bits collide.
+    pub(crate) fn colliding(low: u64) -> Self {
+        Self { low, high: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_differ_hash_differently_and_the_same_ones_alike() {
+        let hash = FoldHash::default();
+        let text = [7; 70];
+        let mut hashes: Vec<u64> = (0..70)
+            .map(|length| hash.hash_one(&text[..length]))
+            .collect();
+        assert_eq!(hashes[33], hash.hash_one(vec![7; 33].as_slice()));
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), 70);
+    }
+
+    #[test]
+    fn every_table_has_a_key_of_its_own() {
+        assert_ne!(FoldHash::default().of(1, 2), FoldHash::default().of(1, 2));
+    }
+}

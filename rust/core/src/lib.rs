@@ -50,6 +50,6 @@ pub use pattern::Pattern;
 pub use progress::{Progress, Snapshot, Stage};
 pub use source::{InvalidUtf8, TextName, TextSource};
 pub use token_cache::{Span, TokenArraysJob, Written, write_token_arrays};
-pub use train::{Learning, Merges, TieBreak};
+pub use train::{Learning, Merge, Merges, TieBreak};
 pub use unicode::UNICODE_VERSION;
 pub use vocabulary::Vocabulary;

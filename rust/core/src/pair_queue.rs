@@ -152,3 +152,69 @@ fn is_before(a: Equal, b: Equal, ranking: &impl Ranking) -> bool {
         a.key > b.key
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::pattern::tests::random_numbers;
+
+    /// Counts by left symbol; of equal ones the greater symbol goes first, by halves of its number.
+    struct Counts(RefCell<Vec<u64>>);
+
+    impl Ranking for Counts {
+        fn count(&self, pair: Pair) -> u64 {
+            self.0.borrow()[pair.symbols().0 as usize]
+        }
+
+        fn prefetch(&self, _: Pair) {}
+
+        fn key(&self, pair: Pair) -> u64 {
+            u64::from(pair.symbols().0 / 2)
+        }
+
+        fn is_before(&self, a: Pair, b: Pair) -> bool {
+            a.symbols().0 > b.symbols().0
+        }
+    }
+
+    #[test]
+    fn the_most_frequent_pair_comes_out_while_counts_fall_and_pairs_come_in() {
+        let mut random = random_numbers(11);
+        for round in 0..200 {
+            let least = 1 + random(3) as u64;
+            let range = if round % 2 == 0 { 9 } else { 1 << 20 };
+            let counts = Counts(RefCell::default());
+            let mut queue = PairQueue::new(least);
+            let mut taken: Vec<bool> = Vec::new();
+            let add = |queue: &mut PairQueue, taken: &mut Vec<bool>, count| {
+                let pair = Pair::new(taken.len() as u32, 0);
+                counts.0.borrow_mut().push(count);
+                taken.push(false);
+                queue.push(pair, count, &counts);
+            };
+            for _ in 0..100 {
+                add(&mut queue, &mut taken, random(range) as u64);
+            }
+            loop {
+                let best = (0..taken.len())
+                    .filter(|&symbol| !taken[symbol] && counts.0.borrow()[symbol] >= least)
+                    .max_by_key(|&symbol| (counts.0.borrow()[symbol], symbol));
+                let found = queue.pop(&counts).map(|pair| pair.symbols().0 as usize);
+                assert_eq!(found, best);
+                let Some(best) = best else { break };
+                taken[best] = true;
+                let most = counts.0.borrow()[best];
+                for _ in 0..random(4) {
+                    let fallen = random(taken.len());
+                    let lower = counts.0.borrow()[fallen] / (1 + random(3) as u64);
+                    counts.0.borrow_mut()[fallen] = lower;
+                }
+                if taken.len() < 300 {
+                    add(&mut queue, &mut taken, most - random(2) as u64 * most / 2);
+                }
+            }
+        }
+    }
+}

@@ -148,3 +148,41 @@ impl PairTable {
             .filter(|entry| entry.pair != Pair::NONE)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::pattern::tests::random_numbers;
+
+    #[test]
+    fn entries_are_those_of_a_map() {
+        let colliding = PairTable {
+            hash: FoldHash::colliding(0), // the low half is the pair, which is never 0 here
+            ..PairTable::default()
+        };
+        for mut table in [PairTable::default(), colliding] {
+            let mut random = random_numbers(5);
+            let mut expected: HashMap<(u32, u32), u64> = HashMap::new();
+            for _ in 0..20_000 {
+                let symbols = (1 + random(90) as u32, random(90) as u32);
+                table.entry(Pair::new(symbols.0, symbols.1)).count += 2;
+                *expected.entry(symbols).or_default() += 2;
+            }
+            assert!(expected.len() > FIRST_CAPACITY, "the table grew");
+            for (&(left, right), count) in &mut expected {
+                table.lower(Pair::new(left, right), 1);
+                *count -= 1;
+            }
+            table.lower(Pair::new(1, 1000), 1);
+            assert_eq!(table.count(Pair::new(1, 1000)), 0);
+            table.take(Pair::new(1, 2));
+            expected.insert((1, 2), 0);
+            let found = table
+                .iter()
+                .map(|entry| (entry.pair.symbols(), entry.count));
+            assert_eq!(found.collect::<HashMap<_, _>>(), expected);
+        }
+    }
+}

@@ -192,3 +192,84 @@ impl<'a> CountCursor<'a> {
         self.group += near.partition_point(|&(first, _)| first as usize <= position) - 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::tests::random_numbers;
+
+    #[test]
+    fn every_position_finds_the_count_of_its_pre_token() {
+        let mut random = random_numbers(2);
+        let mut counts = PieceCounts::default();
+        let mut expected = Vec::new();
+        for number in 0..3_000_u32 {
+            let count = 1 + random(if number % 2 == 0 { 5 } else { 100_000 }) as u64;
+            counts.add(&number.to_be_bytes(), count);
+            expected.push((number, count));
+        }
+        let progress = Progress::default();
+        let pieces = PieceSlots::new(&counts, &progress).expect("few");
+        let mut firsts = Vec::new();
+        let visit = |pair: Pair, count, position: u32| firsts.push((pair, count, position));
+        pieces
+            .for_each_pair(&[1; 256], &progress, visit)
+            .expect("no one cancels");
+        assert_eq!(firsts.len(), 3 * 3_000);
+        let mut found = Vec::new();
+        for three in firsts.as_chunks::<3>().0 {
+            let [(first, count, _), _, (last, _, _)] = *three;
+            let ((a, b), (c, d)) = (first.symbols(), last.symbols());
+            found.push((a << 24 | b << 16 | c << 8 | d, count));
+        }
+        assert!(found.is_sorted_by_key(|&(_, count)| std::cmp::Reverse(count)));
+        // However far apart the positions are, and whichever are left out.
+        for _ in 0..300 {
+            let mut cursor = CountCursor::new(&pieces.groups);
+            let mut index = 0;
+            while let Some(&(_, count, position)) = firsts.get(index) {
+                assert_eq!(cursor.at(position as usize), count);
+                let step = [1, 10, 2_000, 9_000][random(4)];
+                index += 1 + random(step);
+            }
+        }
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_pair_is_joined_where_it_still_stands() {
+        let mut counts = PieceCounts::default();
+        counts.add(b"xababay", 3);
+        let progress = Progress::default();
+        let mut pieces = PieceSlots::new(&counts, &progress).expect("few");
+        let joining = Joining {
+            pair: Pair::new(u32::from(b'a'), u32::from(b'b')),
+            joined: 256,
+            left_length: 1,
+            length: 2,
+        };
+        // At 3 stands a `b`; the pair at 2 is joined once.
+        let mut positions = [2, 2, 3, 4];
+        let mut seen = Vec::new();
+        let visit = |before, after, count| seen.push((before, after, count));
+        let joined = pieces.join(&joining, &mut positions, &progress, visit);
+        assert_eq!(joined.expect("no one cancels"), 2);
+        assert_eq!(positions[..2], [2, 4]);
+        let [a, x] = [b'a', b'x'].map(u32::from);
+        assert_eq!(seen, [(x, a, 3), (256, a, 3)]);
+        let mut left = Vec::new();
+        let mut lengths = vec![1; 257];
+        lengths[256] = 2;
+        pieces
+            .for_each_pair(&lengths, &progress, |pair, _, at| {
+                left.push((pair.symbols(), at))
+            })
+            .expect("no one cancels");
+        let y = u32::from(b'y');
+        assert_eq!(
+            left,
+            [((x, 256), 1), ((256, 256), 2), ((256, a), 4), ((a, y), 6)]
+        );
+    }
+}

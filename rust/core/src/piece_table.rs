@@ -139,3 +139,64 @@ impl PieceTable {
         pairs.filter(|&(key, _)| key != PieceKey::default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::pattern::tests::random_numbers;
+
+    fn key(piece: &[u8]) -> PieceKey {
+        PieceKey::of(piece, 0, piece.len()).expect("short")
+    }
+
+    /// Count random pieces in the table and in a map; return both.
+    fn counted(mut table: PieceTable, state: u64) -> (PieceTable, HashMap<PieceKey, u64>) {
+        let mut random = random_numbers(state);
+        let mut expected: HashMap<PieceKey, u64> = HashMap::new();
+        for _ in 0..9_000 {
+            let piece = format!("abcdefgh{}", random(3_000));
+            *expected.entry(key(piece.as_bytes())).or_default() += 1;
+            table.count(key(piece.as_bytes()));
+        }
+        table.settle();
+        (table, expected)
+    }
+
+    #[test]
+    fn counts_are_those_of_a_map_and_add_up() {
+        let (mut table, mut expected) = counted(PieceTable::default(), 1);
+        let (other, more) = counted(PieceTable::default(), 2);
+        assert!(table.len() > FIRST_CAPACITY, "the table grew");
+        table.absorb(&other);
+        for (key, count) in more {
+            *expected.entry(key).or_default() += count;
+        }
+        assert_eq!(table.len(), expected.len());
+        assert_eq!(table.iter().collect::<HashMap<_, _>>(), expected);
+    }
+
+    #[test]
+    fn keys_that_all_collide_are_told_apart() {
+        let table = PieceTable {
+            hash: FoldHash::colliding(u64::from_le_bytes(*b"abcdefgh")),
+            ..PieceTable::default()
+        };
+        assert_eq!(
+            table.hash.hash_one(key(b"abcdefgh1")),
+            table.hash.hash_one(key(b"abcdefgh2"))
+        );
+        let (table, expected) = counted(table, 3);
+        assert_eq!(table.iter().collect::<HashMap<_, _>>(), expected);
+    }
+
+    #[test]
+    fn counts_stop_at_the_largest_number() {
+        let mut table = PieceTable::default();
+        table.add(key(b"a"), u64::MAX);
+        table.count(key(b"a"));
+        table.settle();
+        assert_eq!(table.iter().collect::<Vec<_>>(), [(key(b"a"), u64::MAX)]);
+    }
+}

@@ -19,6 +19,9 @@ use crate::piece_slots::{BOUNDARY, Joining, PLACES_AHEAD, PieceSlots};
 use crate::prefetch::prefetch;
 use crate::{Error, Progress, Stage};
 
+/// The two tokens that a merge joins.
+pub type Merge = (Vec<u8>, Vec<u8>);
+
 /// What has been learnt: merges, in the order in which they apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Merges {
@@ -26,6 +29,18 @@ pub struct Merges {
     pub tokens: Vec<Vec<u8>>,
     /// For each merge, the two tokens that it joins, as places in `tokens`.
     pub pairs: Vec<(u32, u32)>,
+}
+
+impl Merges {
+    /// The bytes of each merge's two tokens.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<Merge> {
+        let token = |id: u32| self.tokens[id as usize].clone();
+        let pairs = self.pairs.iter();
+        pairs
+            .map(|&(left, right)| (token(left), token(right)))
+            .collect()
+    }
 }
 
 /// Which of several equally frequent pairs merges first.

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
-use super::tests::{Merge, as_bytes};
 use super::*;
 use crate::pattern::tests::random_numbers;
 
@@ -103,7 +102,7 @@ fn merges_are_those_of_counting_every_pair_every_time() {
                     learn_from_cutoff(&counts, &reserved, &learning, &Progress::default(), |_| {
                         first_cutoff
                     });
-                assert_eq!(as_bytes(&found.expect("small counts")), expected);
+                assert_eq!(found.expect("small counts").to_bytes(), expected);
             }
             num_merges += expected.len();
         }

@@ -3,17 +3,6 @@
 use super::*;
 use crate::{InvalidUtf8, Pattern, PreTokenCounter, TextSource};
 
-/// The two tokens that a merge joins.
-pub(super) type Merge = (Vec<u8>, Vec<u8>);
-
-pub(super) fn as_bytes(merges: &Merges) -> Vec<Merge> {
-    let token = |id: u32| merges.tokens[id as usize].clone();
-    let pairs = merges.pairs.iter();
-    pairs
-        .map(|&(left, right)| (token(left), token(right)))
-        .collect()
-}
-
 fn learning(num_merges: usize) -> Learning {
     Learning {
         num_merges,
@@ -32,7 +21,7 @@ fn train(
     let mut counter = PreTokenCounter::new(Pattern::Gpt2, special_tokens.to_vec())?;
     counter.count(sources, invalid_utf8, num_threads, progress)?;
     let merges = counter.learn_merges(&learning(num_merges), progress)?;
-    Ok(as_bytes(&merges))
+    Ok(merges.to_bytes())
 }
 
 const PLAINLY: (InvalidUtf8, usize) = (InvalidUtf8::Reject, 1);
@@ -84,7 +73,7 @@ fn counts_go_beyond_32_bits() {
     counts.add(b"ab", 1 << 33);
     counts.add(b"xy", (1 << 33) - 1);
     let merges = learn_merges(&counts, &[], &learning(9), &Progress::default()).expect("valid");
-    let merges = as_bytes(&merges);
+    let merges = merges.to_bytes();
     let pair = |left: &[u8], right: &[u8]| (left.to_vec(), right.to_vec());
     assert_eq!(merges, [pair(b"a", b"b"), pair(b"x", b"y")]);
 }
@@ -110,7 +99,9 @@ fn rare_pairs_do_not_merge_and_ties_follow_the_rule() {
             tie_break,
             min_frequency: 3,
         };
-        as_bytes(&learn_merges(&counts, &[], &learning, &Progress::default()).expect("valid"))
+        learn_merges(&counts, &[], &learning, &Progress::default())
+            .expect("valid")
+            .to_bytes()
     };
     let firsts = |merges: Vec<Merge>| merges.iter().map(|(left, _)| left[0]).collect::<Vec<_>>();
     assert_eq!(firsts(learnt(TieBreak::Bytes)), [0xC2, b'b', b' ']);
