@@ -263,7 +263,7 @@ mod tests {
         lengths[256] = 2;
         pieces
             .for_each_pair(&lengths, &progress, |pair, _, at| {
-                left.push((pair.symbols(), at))
+                left.push((pair.symbols(), at));
             })
             .expect("no one cancels");
         let y = u32::from(b'y');

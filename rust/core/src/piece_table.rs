@@ -64,8 +64,8 @@ impl PieceTable {
     /// Count the keys that wait.
     #[inline(never)]
     pub(crate) fn settle(&mut self) {
-        let waiting = self.waiting;
-        for &(key, hash) in &waiting[..self.num_waiting] {
+        for index in 0..self.num_waiting {
+            let (key, hash) = self.waiting[index % BATCH];
             self.add_hashed(key, hash, 1);
         }
         self.num_waiting = 0;
