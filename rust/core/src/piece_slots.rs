@@ -36,7 +36,7 @@ impl PieceSlots {
         let mut sizes: FxHashMap<u64, usize> = FxHashMap::default();
         let mut all_symbols: u128 = 0;
         counts.for_each(|piece, count| {
-            if piece.len() > 1 && count > 0 {
+            if piece.len() > 1 && count > 0 && progress.check().is_ok() {
                 all_symbols += u128::from(count) * piece.len() as u128;
                 *sizes.entry(count).or_default() += piece.len() + 1;
             }
@@ -62,6 +62,7 @@ impl PieceSlots {
         let mut slots = vec![BOUNDARY; bytes];
         counts.for_each(|piece, count| {
             if piece.len() > 1
+                && progress.check().is_ok()
                 && let Some(next) = sizes.get_mut(&count)
             {
                 for (slot, &byte) in slots[*next..].iter_mut().zip(piece) {

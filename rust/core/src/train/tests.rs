@@ -110,14 +110,6 @@ fn rare_pairs_do_not_merge_and_ties_follow_the_rule() {
 }
 
 #[test]
-fn every_byte_has_its_number_in_the_order_of_its_character() {
-    let mut ids: Vec<u32> = (0..256).map(huggingface_id).collect();
-    assert_eq!(huggingface_id(256), 256);
-    ids.sort_unstable();
-    assert!(ids.into_iter().eq(0..256));
-}
-
-#[test]
 fn threads_and_cuts_make_no_difference() {
     let words = [
         "the ",
