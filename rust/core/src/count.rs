@@ -1,45 +1,59 @@
 //! How often each pre-token occurs in texts, counted by several threads.
 
-use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 
 use crate::cuts::{PART_BYTES, part_end};
+use crate::fold_hash::FoldHash;
 use crate::piece_key::PieceKey;
+use crate::piece_table::PieceTable;
 use crate::special::{Segment, SpecialTokens};
-use crate::train::{Learning, Merge, learn_merges};
+use crate::train::{Learning, Merges, learn_merges};
 use crate::workers::share_work;
 use crate::{Error, InvalidUtf8, Pattern, Progress, Stage, TextSource};
 
 /// Distinct pre-tokens with their counts; short ones are packed.
 #[derive(Default)]
 pub(crate) struct PieceCounts {
-    short: FxHashMap<PieceKey, u64>,
-    long: FxHashMap<Vec<u8>, u64>,
+    short: PieceTable,
+    /// Long pre-tokens, and the empty one.
+    long: HashMap<Box<[u8]>, u64, FoldHash>,
 }
 
 impl PieceCounts {
     /// Count a pre-token `count` times more.
-    #[inline]
     pub(crate) fn add(&mut self, piece: &[u8], count: u64) {
-        if let Some(key) = PieceKey::of(piece, 0, piece.len()) {
-            let known = self.short.entry(key).or_default();
-            *known = known.saturating_add(count);
-        } else if let Some(known) = self.long.get_mut(piece) {
-            *known = known.saturating_add(count);
-        } else {
-            self.long.insert(piece.to_vec(), count);
+        match PieceKey::of(piece, 0, piece.len()) {
+            Some(key) if !piece.is_empty() => self.short.add(key, count),
+            _ => self.add_long(piece, count),
         }
     }
 
-    /// Add all counts of `other`; the order in which tables are added makes no difference.
-    fn absorb(&mut self, other: Self) {
-        if self.short.is_empty() && self.long.is_empty() {
-            *self = other;
-            return;
-        }
-        for (key, count) in other.short {
-            let known = self.short.entry(key).or_default();
+    fn add_long(&mut self, piece: &[u8], count: u64) {
+        if let Some(known) = self.long.get_mut(piece) {
             *known = known.saturating_add(count);
+        } else {
+            self.long.insert(piece.into(), count);
         }
+    }
+
+    /// Count every pre-token of `text` once more.
+    fn count_text(&mut self, text: &[u8], pattern: &Pattern) -> Result<(), Error> {
+        let counted =
+            pattern.for_each_range(text, |start, end| match PieceKey::of(text, start, end) {
+                Some(key) => self.short.count(key),
+                None => self.add_long(&text[start..end], 1),
+            });
+        self.short.settle();
+        counted
+    }
+
+    /// Add all counts of `other`; the order in which tables are added makes no difference.
+    fn absorb(&mut self, mut other: Self) {
+        // The smaller table goes into the larger one.
+        if self.short.len() < other.short.len() {
+            std::mem::swap(self, &mut other);
+        }
+        self.short.absorb(&other.short);
         for (piece, count) in other.long {
             let known = self.long.entry(piece).or_default();
             *known = known.saturating_add(count);
@@ -49,7 +63,7 @@ impl PieceCounts {
     /// Call `visit` with each pre-token and its count, in no particular order.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&[u8], u64)) {
         let mut bytes = Vec::new();
-        for (key, &count) in &self.short {
+        for (key, count) in self.short.iter() {
             bytes.clear();
             key.unpack(&mut bytes);
             visit(&bytes, count);
@@ -112,8 +126,7 @@ impl PreTokenCounter {
                 let text = part.source.decode(&bytes, part.start, invalid_utf8)?;
                 for segment in self.specials.segments(&text) {
                     if let Segment::Ordinary(stretch) = segment {
-                        self.pattern
-                            .for_each_piece(stretch, |piece| counts.add(piece, 1))?;
+                        counts.count_text(stretch, &self.pattern)?;
                     }
                 }
                 progress.add(part.stop - part.start);
@@ -142,11 +155,7 @@ impl PreTokenCounter {
     }
 
     /// Learn merges from what has been counted, in the order in which they apply.
-    pub fn learn_merges(
-        &self,
-        learning: &Learning,
-        progress: &Progress,
-    ) -> Result<Vec<Merge>, Error> {
+    pub fn learn_merges(&self, learning: &Learning, progress: &Progress) -> Result<Merges, Error> {
         learn_merges(&self.counts, self.specials.tokens(), learning, progress)
     }
 }

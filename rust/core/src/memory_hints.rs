@@ -19,17 +19,20 @@ pub(crate) fn prefer_huge_pages<T>(memory: &mut [T]) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn prefer_huge_pages<T>(_: &mut [T]) {}
 
-/// Begin to load the cache line of `place`, which is read a little later.
-#[cfg(target_arch = "x86_64")]
+/// Begin to load the cache line of `items[index]`, which is read a little later.
+///
+/// Outside of the slice, and on processors where Rust has no stable way to ask, nothing happens.
 #[inline]
-#[allow(unsafe_code)]
-pub(crate) fn prefetch<T>(place: &T) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-    // SAFETY: all processors of this architecture know the instruction, and it reads nothing.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) };
+pub(crate) fn prefetch<T>(items: &[T], index: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(item) = items.get(index) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: all processors of this architecture know the instruction, and it reads nothing.
+        #[allow(unsafe_code)]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (items, index);
 }
-
-/// The library has no such instruction for other processors.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-pub(crate) fn prefetch<T>(_: &T) {}

@@ -81,7 +81,7 @@ impl PieceCache {
     /// Begin to load the bucket of a key that is looked up a little later.
     #[inline]
     pub(crate) fn prefetch(&self, key: PieceKey) {
-        prefetch(&self.words[self.index(key)]);
+        prefetch(&self.words, self.index(key));
     }
 
     /// The value of a key, if it is known.

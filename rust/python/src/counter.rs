@@ -106,8 +106,14 @@ impl PreTokenCounter {
         let merges = run_watched(py, progress.as_ref(), |progress| {
             counter.learn_merges(&learning, progress)
         })?;
-        let pairs = merges.iter().map(|(left, right)| {
-            PyTuple::new(py, [PyBytes::new(py, left), PyBytes::new(py, right)])
+        // Merges share the objects of their tokens.
+        let tokens: Vec<_> = merges
+            .tokens
+            .into_iter()
+            .map(|token| PyBytes::new(py, &token))
+            .collect();
+        let pairs = merges.pairs.iter().map(|&(left, right)| {
+            PyTuple::new(py, [&tokens[left as usize], &tokens[right as usize]])
         });
         PyList::new(py, pairs.collect::<PyResult<Vec<_>>>()?)
     }

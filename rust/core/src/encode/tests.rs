@@ -21,7 +21,8 @@ pub(crate) fn encoder() -> (Encoder, Vec<crate::Merge>) {
     };
     let merges = counter
         .learn_merges(&learning, &progress)
-        .expect("few counts");
+        .expect("few counts")
+        .to_bytes();
     let joined = merges
         .iter()
         .map(|(left, right)| [&left[..], right].concat());
