@@ -11,6 +11,9 @@ from hostile_texts import HOSTILE_TEXTS
 HOSTILE_SECONDS = 60.0
 """A hostile job that takes longer is stopped: the floor is a second for 10 MB."""
 
+SLOW_ENCODER_BYTES = 50_000_000
+"""Hugging Face's encoder takes minutes and gigabytes for longer texts, and no floor is about it."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -64,6 +67,8 @@ def encode_jobs(plan: Plan) -> Iterator[Job]:
     for threads in plan.threads:
         for text, path in plan.texts.items():
             for library, function in functions.items():
+                if library == "tokenizers" and path.stat().st_size > SLOW_ENCODER_BYTES:
+                    continue
                 yield plan.job(
                     "encode",
                     text,
