@@ -37,7 +37,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--hostile-vocab-size", type=int, default=32_000)
     parser.add_argument("--gpt2", type=Path, default=GPT2, help="folder of GPT-2's two files")
     parser.add_argument(
-        "--quick", action="store_true", help="one round with 2 MB of each text, hostile ones of 0.1 MB"
+        "--quick",
+        action="store_true",
+        help="one round with 2 MB of each text, hostile ones of 0.1 MB",
     )
     parser.add_argument("--json", type=Path, help="where every round's figures go")
     parser.add_argument("--show", type=Path, help="print the table of such a file; measure nothing")
@@ -55,13 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         show(found)
         return
     with tempfile.TemporaryDirectory(prefix="bench-tokenizer-") as name:
-        plan = make_plan(flags, Path(name))
+        tokenizer = open_gpt2(flags.gpt2)
+        end_of_text_id = None if tokenizer is None else tokenizer.end_of_text_id
+        plan = make_plan(flags, Path(name), end_of_text_id)
         works = list(flags.only)
-        if not prepare_vocabulary(flags.gpt2, plan):
+        if tokenizer is None:
             works = [work for work in works if work not in NEED_VOCABULARY]
             print(f"`{flags.gpt2}` holds no GPT-2 vocabulary, so only training is measured")
-        elif "decode" in works:
-            prepare_ids(plan)
+        else:
+            prepare_vocabulary(tokenizer, plan)
+        if "decode" in works and tokenizer is not None:
+            for text, path in plan.texts.items():
+                np.save(plan.folder / f"{text}.npy", tokenizer.encode_file(path))
         if "memory" in works and plan.large is None:
             print("the memory of 1 GB is not measured: --large names no text")
         jobs = chosen_jobs(plan, works)
@@ -76,10 +83,11 @@ def report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def make_plan(flags: argparse.Namespace, folder: Path) -> Plan:
+def make_plan(flags: argparse.Namespace, folder: Path, end_of_text_id: int | None) -> Plan:
     """Settle texts and sizes; a quick run takes the beginning of each text."""
     texts = {path.stem: path for path in flags.texts}
-    sizes, hostile_vocab_size = SIZES, flags.hostile_vocab_size
+    sizes: tuple[int, ...] = SIZES
+    hostile_vocab_size = flags.hostile_vocab_size
     if flags.quick:
         # Of a small text, tokens as long as half of it would be learnt.
         hostile_vocab_size = min(hostile_vocab_size, 400)
@@ -98,29 +106,25 @@ def make_plan(flags: argparse.Namespace, folder: Path) -> Plan:
         vocab_size=flags.vocab_size,
         hostile_vocab_size=hostile_vocab_size,
         hostile_sizes=sizes,
+        end_of_text_id=-1 if end_of_text_id is None else end_of_text_id,
     )
 
 
-def prepare_vocabulary(gpt2: Path, plan: Plan) -> bool:
-    """Write GPT-2's vocabulary in each format that a library reads; tell whether it is there."""
-    files = gpt2 / "gpt2_vocab.json", gpt2 / "gpt2_merges.txt"
+def open_gpt2(folder: Path) -> Tokenizer | None:
+    """Return GPT-2's tokenizer if its files are there."""
+    files = folder / "gpt2_vocab.json", folder / "gpt2_merges.txt"
     if not all(path.exists() for path in files):
-        return False
+        return None
+    return Tokenizer.from_files(*files, [SPECIAL])
+
+
+def prepare_vocabulary(tokenizer: Tokenizer, plan: Plan) -> None:
+    """Write the vocabulary in each format that a library reads."""
     folder = Path(plan.vocabulary)
     folder.mkdir()
-    tokenizer = Tokenizer.from_files(*files, [SPECIAL])
     tokenizer.save_gpt2(folder / "vocab.json", folder / "merges.txt")
     tokenizer.save_tiktoken(folder / "ranks.tiktoken")
     tokenizer.save_huggingface(folder / "tokenizer.json")
-    return True
-
-
-def prepare_ids(plan: Plan) -> None:
-    """Write the ids that are to be decoded."""
-    folder = Path(plan.vocabulary)
-    tokenizer = Tokenizer.from_files(folder / "vocab.json", folder / "merges.txt", [SPECIAL])
-    for name, path in plan.texts.items():
-        np.save(plan.folder / f"{name}.npy", tokenizer.encode_to_numpy(path.read_bytes()).token_ids.astype(np.uint16))
 
 
 def run_facts(flags: argparse.Namespace, plan: Plan) -> dict[str, object]:

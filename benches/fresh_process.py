@@ -9,9 +9,6 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-END_OF_TEXT_ID = 50256
-"""Of GPT-2's vocabulary; some libraries leave it out between documents, so no fingerprint has it."""
-
 
 def main() -> None:
     """Read the request from the command line, and write one line of JSON."""
@@ -23,7 +20,11 @@ def main() -> None:
     result = action()
     seconds = time.perf_counter() - began
     peak = peak_megabytes()  # before anything is done with the result
-    outcome = {"seconds": seconds, "peak_megabytes": peak, "result": comparable(result)}
+    outcome = {
+        "seconds": seconds,
+        "peak_megabytes": peak,
+        "result": comparable(result, request["ignored_id"]),
+    }
     sys.stdout.write("\n" + json.dumps(outcome) + "\n")
 
 
@@ -45,14 +46,17 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def comparable(result: object) -> object:
-    """Return what two libraries with the same result have in common, small enough for JSON."""
+def comparable(result: object, ignored_id: int) -> object:
+    """Return what two libraries with the same result have in common, small enough for JSON.
+
+    Some put the end-of-text id between documents and some do not, so it is ignored.
+    """
     import numpy as np
 
     if isinstance(result, Path):
         result = np.load(result)
     if isinstance(result, np.ndarray):
-        ids = result[result != END_OF_TEXT_ID].astype("<u4")
+        ids = result[result != ignored_id].astype("<u4")
         return f"{len(ids):,} ids {hashlib.sha256(ids.tobytes()).hexdigest()[:16]}"
     if isinstance(result, bytes):
         return f"{len(result):,} bytes {hashlib.sha256(result).hexdigest()[:16]}"

@@ -30,6 +30,8 @@ class Job:
     function: str
     """`module:function`; it makes ready, untimed, and returns what is timed."""
     arguments: Mapping[str, object]
+    ignored_id: int = -1
+    """An id that does not count when ids are compared."""
     threads: int = 1
     """Processors that the process may use, and threads that the library is told to use."""
     megabytes: float = 0.0
@@ -51,7 +53,7 @@ class Measurement:
     seconds: list[float] = dataclasses.field(default_factory=list)
     peak_megabytes: list[float] = dataclasses.field(default_factory=list)
     result: object = None
-    """A fingerprint of what came out, to be compared; of counts and times, they themselves."""
+    """A fingerprint of what came out, to be compared; of named figures, a list of each round's."""
     error: str | None = None
     """Why the job has no figures; it is not tried again."""
 
@@ -66,9 +68,7 @@ class Measurement:
         return statistics.median(self.peak_megabytes)
 
 
-def measure(
-    jobs: Sequence[Job], rounds: int, report: Callable[[str], None] = lambda line: None
-) -> list[Measurement]:
+def measure(jobs: Sequence[Job], rounds: int, report: Callable[[str], None]) -> list[Measurement]:
     """Run A B C A B C ...; a job that fails keeps its error and no figures."""
     copied = ("work", "text", "library", "threads", "megabytes")
     found = [Measurement(**{name: getattr(job, name) for name in copied}) for job in jobs]
@@ -95,29 +95,38 @@ def _add_round(job: Job, measurement: Measurement) -> None:
         measurement.seconds.clear()
         measurement.peak_megabytes.clear()
         return
-    measurement.seconds.append(float(outcome["seconds"]))
-    measurement.peak_megabytes.append(float(outcome["peak_megabytes"]))
-    if isinstance(outcome["result"], dict) and isinstance(measurement.result, list):
-        measurement.result.append(outcome["result"])
-    elif isinstance(outcome["result"], dict):
-        measurement.result = [outcome["result"]]
-    elif measurement.result not in (None, outcome["result"]):
+    measurement.seconds.append(round(outcome.seconds, 6))
+    measurement.peak_megabytes.append(round(outcome.peak_megabytes, 1))
+    if isinstance(outcome.result, dict):
+        earlier = measurement.result if isinstance(measurement.result, list) else []
+        measurement.result = [*earlier, outcome.result]
+        return
+    if measurement.result not in (None, outcome.result):
         raise AssertionError(f"{job.library} gives another result in each round of {job.work}")
-    else:
-        measurement.result = outcome["result"]
+    measurement.result = outcome.result
 
 
 class JobError(Exception):
     """A job ended with an error or took too long."""
 
 
-def run_fresh(job: Job) -> dict[str, float]:
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What `fresh_process.py` writes."""
+
+    seconds: float
+    peak_megabytes: float
+    result: object
+
+
+def run_fresh(job: Job) -> Outcome:
     """Run a job once in a new process; return seconds, peak and result.
 
     Raises:
         JobError: With the last line that the process wrote.
     """
-    request = {"function": job.function, "arguments": job.arguments, "threads": job.threads}
+    sent = ("function", "arguments", "threads", "ignored_id")
+    request = {name: getattr(job, name) for name in sent}
     # Rayon's pools (gigatoken, fastokens, tokenizers, rustbpe) are sized by this variable.
     environment = os.environ | {
         "RAYON_NUM_THREADS": str(job.threads),
@@ -137,8 +146,7 @@ def run_fresh(job: Job) -> dict[str, float]:
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
         raise JobError(lines[-1][:200])
-    outcome: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return outcome
+    return Outcome(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def machine_facts(distributions: Sequence[str]) -> dict[str, object]:
@@ -169,17 +177,10 @@ def _processor() -> str:
 
 def write_json(path: Path, facts: Mapping[str, object], found: Sequence[Measurement]) -> None:
     """Write facts and every round, from which all printed figures follow."""
-    rows = ",\n".join("  " + json.dumps(_plain(measurement)) for measurement in found)
+    rows = ",\n".join("  " + json.dumps(dataclasses.asdict(measurement)) for measurement in found)
     head = json.dumps(facts, indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{{"facts": {head},\n"measurements": [\n{rows}\n]}}\n', encoding="utf-8")
-
-
-def _plain(measurement: Measurement) -> dict[str, object]:
-    plain = dataclasses.asdict(measurement)
-    plain["seconds"] = [round(seconds, 6) for seconds in measurement.seconds]
-    plain["peak_megabytes"] = [round(peak, 1) for peak in measurement.peak_megabytes]
-    return plain
 
 
 def read_json(path: Path) -> tuple[dict[str, object], list[Measurement]]:

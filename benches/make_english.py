@@ -16,7 +16,7 @@ import lzma
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def write_text(out: Path, size: int, texts: Iterable[Source]) -> dict[str, objec
     return {"bytes": total, "sha256": digest.hexdigest(), "parts": parts}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Make the text."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--corpora", type=Path, default=CORPORA)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir(), "dictionaries"))
     parser.add_argument("--repeat", action="store_true", help="begin again until the size is there")
-    flags = parser.parse_args()
+    flags = parser.parse_args(arguments)
     found = list(sources(flags.corpora, flags.cache, flags.own))
     made = write_text(flags.out, flags.bytes, itertools.cycle(found) if flags.repeat else found)
     print(json.dumps(made, indent=2))

@@ -176,7 +176,9 @@ def _short(found: Found) -> Iterator[Row]:
                 for name in ("ours", "tiktoken")
             )
             asked = f"at most tiktoken's {theirs:.2f} µs"
-            yield Row(f"short string, {call}", ours.text, 1, asked, f"{mine:.2f} µs", mine <= theirs)
+            yield Row(
+                f"short string, {call}", ours.text, 1, asked, f"{mine:.2f} µs", mine <= theirs
+            )
 
 
 def _hostile(found: Found) -> Iterator[Row]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from harness import Job
-
 from hostile_texts import HOSTILE_TEXTS
 
 HOSTILE_SECONDS = 60.0
@@ -29,6 +28,7 @@ class Plan:
     vocab_size: int
     hostile_vocab_size: int
     hostile_sizes: tuple[int, ...]
+    end_of_text_id: int
 
     @property
     def vocabulary(self) -> str:
@@ -40,6 +40,7 @@ class Plan:
         fields: dict[str, object] = {
             "function": f"libraries.{library.split()[0]}:{work}",
             "megabytes": path.stat().st_size / 1e6,
+            "ignored_id": self.end_of_text_id,
         }
         fields |= {"work": work, "text": text, "library": library} | options
         return Job(**fields)  # type: ignore[arg-type]

@@ -10,7 +10,6 @@ from importlib.util import find_spec
 Action = Callable[[], object]
 
 SPECIAL = "<|endoftext|>"
-SPECIAL_ID = 50256
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 PEERS = ("gigatoken", "gigabpe", "fastokens", "tiktoken", "tokenizers", "rustbpe")
 

@@ -16,7 +16,7 @@ def train(text: str, vocab_size: int, threads: int) -> Action:
 
 def encode(text: str, vocabulary: str, threads: int) -> Action:
     tokenizer = open_tokenizer(vocabulary)
-    return lambda: tokenizer.encode_to_numpy(Path(text).read_bytes(), num_threads=threads).token_ids.astype(np.uint16)
+    return lambda: tokenizer.encode_file(text, num_threads=threads)
 
 
 def cache(text: str, vocabulary: str, threads: int, output: str) -> Action:

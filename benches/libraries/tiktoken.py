@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from libraries import SPECIAL, SPECIAL_ID, Action
+from libraries import SPECIAL, Action
 
 Ids = npt.NDArray[np.uint16]
 
@@ -36,10 +36,13 @@ def encode_whole(text: str, vocabulary: str, threads: int) -> Action:
 def cache(text: str, vocabulary: str, threads: int, output: str) -> Action:
     """Write ids as nanoGPT prepares its data: one array, the end-of-text token between documents."""
     encoding = open_encoding(vocabulary)
-    end = np.array([SPECIAL_ID], np.uint16)
+    end = np.array([encoding.eot_token], np.uint16)
 
     def run() -> Path:
-        documents = [document for document in _documents(text) if document.strip()]  # as ours
+        # Like ours, without the line break after a delimiter, nor documents of white space alone.
+        first, *others = _documents(text)
+        documents = [first, *(document.removeprefix("\n") for document in others)]
+        documents = [document for document in documents if document.strip()]
         parts = [part for ids in _encoded(encoding, documents, threads) for part in (end, ids)]
         np.save(output, np.concatenate(parts))
         return Path(output)
@@ -72,5 +75,5 @@ def open_encoding(vocabulary: str) -> Any:
     ranks = {base64.b64decode(token): int(rank) for token, rank in map(str.split, lines)}
     pattern = import_module("tiktoken_ext.openai_public").r50k_pat_str
     return import_module("tiktoken").Encoding(
-        "gpt2", pat_str=pattern, mergeable_ranks=ranks, special_tokens={SPECIAL: SPECIAL_ID}
+        "gpt2", pat_str=pattern, mergeable_ranks=ranks, special_tokens={SPECIAL: len(ranks)}
     )

@@ -37,7 +37,7 @@ def _from_latin1() -> dict[int, str]:
 @cache
 def _to_latin1() -> dict[int, str]:
     """Return the table back; what stands for no byte becomes what Latin-1 lacks."""
-    no_byte = {code: "\uffff" for code in range(256)}
+    no_byte = dict.fromkeys(range(256), "\uffff")
     return no_byte | {ord(character): chr(byte) for byte, character in byte_to_character().items()}
 
 
