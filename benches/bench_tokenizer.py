@@ -144,7 +144,7 @@ def run_facts(flags: argparse.Namespace, plan: Plan) -> dict[str, object]:
 def show(found: Sequence[harness.Measurement]) -> None:
     """Print every median, then the table of what was asked for."""
     heading = f"{'work':16}{'text':34}{'threads':>8}  {'library':18}"
-    print(f"{heading}{'median s':>10}{'min s':>9}{'MB/s':>9}{'peak MB':>9}")
+    print(f"{heading}{'median s':>10}{'min s':>9}{'CPU s':>9}{'MB/s':>9}{'peak MB':>9}")
     for m in found:
         line = f"{m.work:16}{m.text:34}{m.threads:>8}  {m.library:18}"
         if m.error is not None:
@@ -152,7 +152,8 @@ def show(found: Sequence[harness.Measurement]) -> None:
             continue
         median = statistics.median(m.seconds)
         speed = m.megabytes / median
-        print(f"{line}{median:10.3f}{min(m.seconds):9.3f}{speed:9.1f}{m.median_peak:9.0f}")
+        cells = f"{median:10.3f}{min(m.seconds):9.3f}{statistics.median(m.cpu_seconds):9.3f}"
+        print(f"{line}{cells}{speed:9.1f}{m.median_peak:9.0f}")
     print(f"\n{table(rows(found))}")
     for sentence in left_out(found):
         print(sentence)

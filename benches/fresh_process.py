@@ -16,12 +16,13 @@ def main() -> None:
     use_processors(request["threads"])
     module, function = request["function"].split(":")
     action = getattr(import_module(module), function)(**request["arguments"])
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     result = action()
-    seconds = time.perf_counter() - began
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     peak = peak_megabytes()  # before anything is done with the result
     outcome = {
         "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
         "peak_megabytes": peak,
         "result": comparable(result, request["ignored_id"]),
     }

@@ -51,6 +51,8 @@ class Measurement:
     threads: int
     megabytes: float
     seconds: list[float] = dataclasses.field(default_factory=list)
+    cpu_seconds: list[float] = dataclasses.field(default_factory=list)
+    """Of all threads together; beside `seconds` it shows whether others had the processor."""
     peak_megabytes: list[float] = dataclasses.field(default_factory=list)
     result: object = None
     """A fingerprint of what came out, to be compared; of named figures, a list of each round's."""
@@ -84,7 +86,8 @@ def _line(job: Job, measurement: Measurement, number: int) -> str:
     what = f"round {number + 1} {job.work} {job.text} {job.threads} threads {job.library}"
     if measurement.error is not None:
         return f"{what}: {measurement.error}"
-    return f"{what}: {measurement.seconds[-1]:.3f} s, {measurement.peak_megabytes[-1]:.0f} MB"
+    seconds, cpu, peak = measurement.seconds, measurement.cpu_seconds, measurement.peak_megabytes
+    return f"{what}: {seconds[-1]:.3f} s, {cpu[-1]:.3f} s of CPU, {peak[-1]:.0f} MB"
 
 
 def _add_round(job: Job, measurement: Measurement) -> None:
@@ -93,9 +96,11 @@ def _add_round(job: Job, measurement: Measurement) -> None:
     except JobError as error:
         measurement.error = str(error)
         measurement.seconds.clear()
+        measurement.cpu_seconds.clear()
         measurement.peak_megabytes.clear()
         return
     measurement.seconds.append(round(outcome.seconds, 6))
+    measurement.cpu_seconds.append(round(outcome.cpu_seconds, 6))
     measurement.peak_megabytes.append(round(outcome.peak_megabytes, 1))
     if isinstance(outcome.result, dict):
         earlier = measurement.result if isinstance(measurement.result, list) else []
@@ -115,6 +120,7 @@ class Outcome:
     """What `fresh_process.py` writes."""
 
     seconds: float
+    cpu_seconds: float
     peak_megabytes: float
     result: object
 
