@@ -1,149 +1,162 @@
-"""How fast does the tokenizer train and encode, beside the peers that are installed?
+"""How fast does the tokenizer train, encode and decode, beside the peers that are installed?
 
-python benches/bench_tokenizer.py TEXT [--vocab-size 4096] [--rounds 5] [--threads 1] [--json FILE]
+python benches/bench_tokenizer.py TEXT... [--rounds 5] [--threads 1 2] [--only WORK...] [--json FILE]
 """
 
 import argparse
-import base64
-import os
+import hashlib
+import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
-from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 
 import harness
+import numpy as np
+from hostile_texts import SIZES
+from libraries import PEERS, SPECIAL, installed_peers
+from tokenizer_floors import left_out, rows, table
+from tokenizer_jobs import NEED_VOCABULARY, WORKS, Plan, chosen_jobs
 
-from nano_transformer.tokenization import Tokenizer, train_bpe
+from nano_transformer.tokenization import Tokenizer
 
-PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-SPECIAL = "<|endoftext|>"
-PEERS = ("tiktoken", "tokenizers", "rustbpe", "gigatoken")
-Prepared = Callable[[], object]
-Encoding = Callable[[], Iterable[int]]
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+GPT2 = SHARED / "models" / "gpt2-tokenizer"
+QUICK_BYTES = 2_000_000
 
 
-def train_ours(text: Path, vocab_size: int, threads: int) -> Prepared:
-    return lambda: train_bpe(text, vocab_size, [SPECIAL], num_threads=threads)
-
-
-def train_tokenizers(text: Path, vocab_size: int) -> Prepared:
-    tokenizers = import_module("tokenizers")
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[SPECIAL],
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("texts", type=Path, nargs="*", help="documents between <|endoftext|>")
+    parser.add_argument("--large", type=Path, help="a text of 1 GB, to measure memory with")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--only", nargs="+", choices=list(WORKS), default=list(WORKS))
+    parser.add_argument("--libraries", nargs="+", choices=PEERS, default=installed_peers())
+    parser.add_argument("--vocab-size", type=int, default=32_000, help="entries to learn")
+    parser.add_argument("--hostile-vocab-size", type=int, default=32_000)
+    parser.add_argument("--gpt2", type=Path, default=GPT2, help="folder of GPT-2's two files")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one round with 2 MB of each text, hostile ones of 0.1 MB",
     )
-    return lambda: tokenizer.train([str(text)], trainer)
+    parser.add_argument("--json", type=Path, help="where every round's figures go")
+    parser.add_argument("--show", type=Path, help="print the table of such a file; measure nothing")
+    flags = parser.parse_args(arguments)
+    if flags.show is None and not flags.texts and set(flags.only) - {"hostile", "memory"}:
+        parser.error("name a text; benches/make_english.py makes one of 100 MB")
+    return flags
 
 
-def train_rustbpe(text: Path, vocab_size: int) -> Prepared:
-    tokenizer = import_module("rustbpe").Tokenizer()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print a table of what was asked and found, and write the figures."""
+    flags = parse(arguments)
+    if flags.show is not None:
+        _, found = harness.read_json(flags.show)
+        show(found)
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-tokenizer-") as name:
+        tokenizer = open_gpt2(flags.gpt2)
+        end_of_text_id = None if tokenizer is None else tokenizer.end_of_text_id
+        plan = make_plan(flags, Path(name), end_of_text_id)
+        works = list(flags.only)
+        if tokenizer is None:
+            works = [work for work in works if work not in NEED_VOCABULARY]
+            print(f"`{flags.gpt2}` holds no GPT-2 vocabulary, so only training is measured")
+        else:
+            prepare_vocabulary(tokenizer, plan)
+        if "decode" in works and tokenizer is not None:
+            for text, path in plan.texts.items():
+                np.save(plan.folder / f"{text}.npy", tokenizer.encode_file(path))
+        if "memory" in works and plan.large is None:
+            print("the memory of 1 GB is not measured: --large names no text")
+        jobs = chosen_jobs(plan, works)
+        found = harness.measure(jobs, 1 if flags.quick else flags.rounds, report)
+        facts = run_facts(flags, plan)
+    if flags.json:
+        harness.write_json(flags.json, facts, found)
+    show(found)
 
-    def train() -> object:
-        # It knows no special tokens; the file is read inside, as the others do.
-        documents = text.read_text(encoding="utf-8").split(SPECIAL)
-        tokenizer.train_from_iterator(iter(documents), vocab_size - 1, pattern=PATTERN)
-        return tokenizer
 
-    return train
+def report(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
-def train_gigatoken(text: Path, vocab_size: int) -> Prepared:
-    gigatoken = import_module("gigatoken")
-    separator = SPECIAL.encode()
-    return lambda: gigatoken.train_bpe(text, vocab_size, [SPECIAL], separator=separator)
-
-
-def encode_ours(text: Path, folder: Path) -> Encoding:
-    tokenizer = Tokenizer.from_files(folder / "vocab.json", folder / "merges.txt")
-    words = text.read_text(encoding="utf-8")
-    return lambda: tokenizer.encode_ordinary(words)
-
-
-def encode_tiktoken(text: Path, folder: Path) -> Encoding:
-    ranks = {
-        base64.b64decode(token): int(rank)
-        for token, rank in map(str.split, (folder / "ranks.tiktoken").read_text().splitlines())
-    }
-    encoding = import_module("tiktoken").Encoding(
-        "ours", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens={}
+def make_plan(flags: argparse.Namespace, folder: Path, end_of_text_id: int | None) -> Plan:
+    """Settle texts and sizes; a quick run takes the beginning of each text."""
+    texts = {path.stem: path for path in flags.texts}
+    sizes: tuple[int, ...] = SIZES
+    hostile_vocab_size = flags.hostile_vocab_size
+    if flags.quick:
+        # Of a small text, tokens as long as half of it would be learnt.
+        hostile_vocab_size = min(hostile_vocab_size, 400)
+        sizes = tuple(size // 100 for size in SIZES)
+        for name, path in texts.items():
+            with path.open("rb") as file:
+                start = file.read(QUICK_BYTES).decode("utf-8", "ignore")
+            texts[name] = folder / path.name
+            texts[name].write_text(start, encoding="utf-8", newline="")
+    return Plan(
+        texts=texts,
+        large=flags.large,
+        folder=folder,
+        threads=tuple(flags.threads),
+        libraries=flags.libraries,
+        vocab_size=flags.vocab_size,
+        hostile_vocab_size=hostile_vocab_size,
+        hostile_sizes=sizes,
+        end_of_text_id=-1 if end_of_text_id is None else end_of_text_id,
     )
-    words = text.read_text(encoding="utf-8")
-    return lambda: encoding.encode_ordinary(words)
 
 
-def encode_tokenizers(text: Path, folder: Path) -> Encoding:
-    tokenizers = import_module("tokenizers")
-    files = (str(folder / "vocab.json"), str(folder / "merges.txt"))
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(*files))
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    words = text.read_text(encoding="utf-8")
-    return lambda: tokenizer.encode(words).ids
+def open_gpt2(folder: Path) -> Tokenizer | None:
+    """Return GPT-2's tokenizer if its files are there."""
+    files = folder / "gpt2_vocab.json", folder / "gpt2_merges.txt"
+    if not all(path.exists() for path in files):
+        return None
+    return Tokenizer.from_files(*files, [SPECIAL])
 
 
-def encode_gigatoken(text: Path, folder: Path) -> Encoding:
-    gigatoken = import_module("gigatoken")
-    tokenizer = gigatoken.Tokenizer.from_tiktoken(folder / "ranks.tiktoken", "gpt2")
-    words = text.read_text(encoding="utf-8")
-    return lambda: tokenizer.encode(words).tolist()
-
-
-def save_vocabulary(text: Path, vocab_size: int, folder: Path) -> None:
-    """Learn a vocabulary without special tokens; write it in the forms that the encoders read."""
-    tokenizer = Tokenizer(*train_bpe(text, vocab_size, []), special_tokens=[])
+def prepare_vocabulary(tokenizer: Tokenizer, plan: Plan) -> None:
+    """Write the vocabulary in each format that a library reads."""
+    folder = Path(plan.vocabulary)
+    folder.mkdir()
     tokenizer.save_gpt2(folder / "vocab.json", folder / "merges.txt")
     tokenizer.save_tiktoken(folder / "ranks.tiktoken")
+    tokenizer.save_huggingface(folder / "tokenizer.json")
 
 
-def peers(action: str, **arguments: object) -> list[harness.Job]:
-    """Return a job for each installed peer that has a function `ACTION_PEER` here."""
-    here = globals()
-    return [
-        harness.Job(name=peer, prepare=partial(here[f"{action}_{peer}"], **arguments))
-        for peer in PEERS
-        if find_spec(peer) and f"{action}_{peer}" in here
-    ]
+def run_facts(flags: argparse.Namespace, plan: Plan) -> dict[str, object]:
+    texts = {}
+    for name, path in plan.texts.items():
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        texts[name] = {"bytes": path.stat().st_size, "sha256": digest}
+    return harness.machine_facts(["nano-transformer", "numpy", *PEERS]) | {
+        "texts": texts,
+        "rounds": 1 if flags.quick else flags.rounds,
+        "vocab_size": plan.vocab_size,
+        "hostile_vocab_size": plan.hostile_vocab_size,
+    }
 
 
-def main() -> None:
-    """Measure training, check that all encoders give the same ids, and measure encoding."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("text", type=Path)
-    parser.add_argument("--vocab-size", type=int, default=4096)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1, help="of every job that uses several")
-    parser.add_argument("--json", type=Path)
-    flags = parser.parse_args()
-    os.environ["RAYON_NUM_THREADS"] = str(flags.threads)
-    megabytes = flags.text.stat().st_size / 1e6
-    size = {"vocab_size": flags.vocab_size}
-
-    ours = harness.Job(
-        name="ours", prepare=partial(train_ours, flags.text, flags.vocab_size, flags.threads)
-    )
-    training = harness.measure([ours, *peers("train", text=flags.text, **size)], flags.rounds)
-    harness.print_table(f"train {flags.vocab_size}, {flags.threads} threads", training, megabytes)
-    with tempfile.TemporaryDirectory() as name:
-        save_vocabulary(flags.text, flags.vocab_size, Path(name))
-        files = {"text": flags.text, "folder": Path(name)}
-        ours = harness.Job(name="ours", prepare=partial(encode_ours, **files))
-        encode = [ours, *peers("encode", **files)]
-        expected = encode_ours(**files)()
-        for job in encode:
-            if job.prepare()() != expected:
-                sys.exit(f"{job.name} gives other ids than we do; the times would not compare")
-        encoding = harness.measure(encode, flags.rounds)
-    harness.print_table("encode text to a list of ids, cold", encoding, megabytes)
-    if flags.json:
-        facts = harness.machine_facts(["nano-transformer", *PEERS])
-        results = {"megabytes": megabytes, **size, "train": training, "encode": encoding}
-        harness.write_json(flags.json, facts | {"threads": flags.threads}, results)
+def show(found: Sequence[harness.Measurement]) -> None:
+    """Print every median, then the table of what was asked for."""
+    heading = f"{'work':16}{'text':34}{'threads':>8}  {'library':18}"
+    print(f"{heading}{'median s':>10}{'min s':>9}{'CPU s':>9}{'MB/s':>9}{'peak MB':>9}")
+    for m in found:
+        line = f"{m.work:16}{m.text:34}{m.threads:>8}  {m.library:18}"
+        if m.error is not None:
+            print(f"{line} {m.error}")
+            continue
+        median = statistics.median(m.seconds)
+        speed = m.megabytes / median
+        cells = f"{median:10.3f}{min(m.seconds):9.3f}{statistics.median(m.cpu_seconds):9.3f}"
+        print(f"{line}{cells}{speed:9.1f}{m.median_peak:9.0f}")
+    print(f"\n{table(rows(found))}")
+    for sentence in left_out(found):
+        print(sentence)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every command and every Python block of README.md and CONTRIBUTING.md works as it stands.
+"""Every command and every Python block of the documents below works as it stands.
 
 A `bash` block runs in an empty folder; the `python` blocks of a document run in order, as scripts
 in one folder. Blocks that install the package or run the checks belong to `.ci/run`. A comment
@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/large-corpora.md")
 NO_PROGRAM = {"text", "toml", "json"}
 # They install or act on the checkout: `.ci/run` or the developer's own hands run these.
 GATE = ("pip install", "pytest", ".ci/run", "pre-commit", "git clone", "cd nano-transformer")

@@ -6,7 +6,7 @@ is a count, a tab and a pre-token in GPT-2's printable characters; a pre-token m
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,18 +99,26 @@ def _read_header(path: Path, line: bytes) -> tuple[PreTokenCounts, object]:
     raise DataError(f"`{path}` line 1 lacks the pattern or the special tokens")
 
 
-def _read_pieces(path: Path, lines: Iterator[bytes]) -> Iterator[tuple[bytes, int]]:
+def _read_pieces(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
     for number, line in enumerate(lines, start=2):
-        try:
-            count, piece = line.decode().removesuffix("\n").removesuffix("\r").split("\t")
-            data = token_to_bytes(piece)
-            is_fine = count.isascii() and count.isdigit() and len(count) < 20 and bool(data)
-            if is_fine and int(count) <= LARGEST_COUNT:
-                yield data, int(count)
-                continue
-        except (ValueError, KeyError):
-            pass
-        raise DataError(
-            f"`{path}` line {number} must be a count, a tab and a pre-token in GPT-2's characters; "
-            f"found {brief(line[:200].decode('utf-8', 'replace'))}"
-        )
+        entry = _read_line(line)
+        if entry is None:
+            raise DataError(
+                f"`{path}` line {number} must be a count, a tab and a pre-token in GPT-2's characters; "
+                f"found {brief(line[:200].decode('utf-8', 'replace'))}"
+            )
+        yield entry
+
+
+def _read_line(line: bytes) -> tuple[bytes, int] | None:
+    digits, _, piece = line.removesuffix(b"\n").removesuffix(b"\r").partition(b"\t")
+    # Else `int` would also take signs, spaces and underscores.
+    if not (digits.isdigit() and len(digits) < 20 and piece):
+        return None
+    count = int(digits)
+    if count > LARGEST_COUNT:
+        return None
+    try:
+        return token_to_bytes(piece.decode()), count
+    except (UnicodeDecodeError, KeyError):
+        return None

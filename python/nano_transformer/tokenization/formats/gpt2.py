@@ -29,8 +29,16 @@ def byte_to_character() -> dict[int, str]:
 
 
 @cache
-def _character_to_byte() -> dict[str, int]:
-    return {character: byte for byte, character in byte_to_character().items()}
+def _from_latin1() -> dict[int, str]:
+    """Return a table for `str.translate` from Latin-1, which has one character a byte."""
+    return dict(byte_to_character())
+
+
+@cache
+def _to_latin1() -> dict[int, str]:
+    """Return the table back; what stands for no byte becomes what Latin-1 lacks."""
+    no_byte = dict.fromkeys(range(256), "\uffff")
+    return no_byte | {ord(character): chr(byte) for byte, character in byte_to_character().items()}
 
 
 def read_gpt2(
@@ -168,8 +176,7 @@ def write_merges(path: Path, merges: Sequence[tuple[bytes, bytes]]) -> None:
 
 def bytes_to_token(data: bytes) -> str:
     """Write bytes in GPT-2's printable characters."""
-    characters = byte_to_character()
-    return "".join([characters[byte] for byte in data])
+    return data.decode("latin-1").translate(_from_latin1())
 
 
 def token_to_bytes(token: str) -> bytes:
@@ -178,5 +185,7 @@ def token_to_bytes(token: str) -> bytes:
     Raises:
         KeyError: With the character that stands for no byte.
     """
-    byte_of = _character_to_byte()
-    return bytes([byte_of[character] for character in token])
+    try:
+        return token.translate(_to_latin1()).encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise KeyError(token[error.start]) from None
