@@ -133,10 +133,10 @@ impl Encoder {
         workspace: &mut Workspace,
         ids: &mut Vec<u32>,
     ) {
-        let Workspace { cache, symbols } = workspace;
+        let Workspace { cache, scratch } = workspace;
         batch.encode(cache, ids, |piece, ids| match self.whole_ids.get(piece) {
             Some(&id) => ids.push(id),
-            None => self.vocabulary.merge(piece, symbols, ids),
+            None => self.vocabulary.merge(piece, scratch, ids),
         });
     }
 }

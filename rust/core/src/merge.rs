@@ -3,24 +3,50 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use crate::long_pieces::WINDOW_BYTES;
 use crate::pair_ranks::NO_RANK;
 use crate::vocabulary::Vocabulary;
 
 /// Pre-tokens of up to this many bytes are merged by plain scanning, which beats a heap there.
-pub(crate) const SHORT_PIECE_BYTES: usize = 128;
+const SHORT_PIECE_BYTES: usize = 64;
+
+/// Memory that merging uses and leaves for the next time.
+pub(crate) struct MergeScratch {
+    symbols: Vec<Symbol>,
+    /// Where the symbol after and before each one begins, and the pairs that can merge.
+    next: Vec<usize>,
+    previous: Vec<usize>,
+    heap: BinaryHeap<Reverse<(u32, usize)>>,
+}
+
+impl MergeScratch {
+    /// With room for pre-tokens of this length.
+    pub(crate) fn with_room_for(num_bytes: usize) -> Self {
+        Self {
+            symbols: Vec::with_capacity(num_bytes),
+            next: Vec::with_capacity(num_bytes),
+            previous: Vec::with_capacity(num_bytes),
+            // Each merge puts two pairs there, and takes one.
+            heap: BinaryHeap::with_capacity(2 * num_bytes),
+        }
+    }
+}
 
 impl Vocabulary {
-    /// Append the ids that `piece` merges to; `symbols` is scratch memory.
-    pub(crate) fn merge(&self, piece: &[u8], symbols: &mut Vec<Symbol>, ids: &mut Vec<u32>) {
+    /// Append the ids that `piece` merges to.
+    pub(crate) fn merge(&self, piece: &[u8], scratch: &mut MergeScratch, ids: &mut Vec<u32>) {
         if piece.len() <= SHORT_PIECE_BYTES {
-            self.merge_short(piece, symbols, ids);
+            self.merge_short(piece, scratch, ids);
+        } else if piece.len() <= WINDOW_BYTES {
+            self.merge_by_heap(piece, scratch, ids);
         } else {
-            self.merge_long(piece, ids);
+            self.merge_by_windows(piece, scratch, ids);
         }
     }
 
     /// Merge by looking for the lowest rank again and again: quadratic, and fast for short pieces.
-    pub(crate) fn merge_short(&self, piece: &[u8], symbols: &mut Vec<Symbol>, ids: &mut Vec<u32>) {
+    pub(crate) fn merge_short(&self, piece: &[u8], scratch: &mut MergeScratch, ids: &mut Vec<u32>) {
+        let symbols = &mut scratch.symbols;
         symbols.clear();
         symbols.extend(piece.iter().map(|&byte| Symbol::new(self.byte_id(byte))));
         for index in 0..symbols.len().saturating_sub(1) {
@@ -54,16 +80,27 @@ impl Vocabulary {
     }
 
     /// Merge with a heap of pairs over a linked list of symbols: n log n for n bytes.
-    pub(crate) fn merge_long(&self, piece: &[u8], ids: &mut Vec<u32>) {
+    pub(crate) fn merge_by_heap(
+        &self,
+        piece: &[u8],
+        scratch: &mut MergeScratch,
+        ids: &mut Vec<u32>,
+    ) {
+        let MergeScratch {
+            symbols,
+            next,
+            previous,
+            heap,
+        } = scratch;
         let end = piece.len();
-        let mut symbols: Vec<Symbol> = piece
-            .iter()
-            .map(|&byte| Symbol::new(self.byte_id(byte)))
-            .collect();
-        let mut next: Vec<usize> = (1..=end).collect();
-        let mut previous: Vec<usize> = (0..end).map(|index| index.wrapping_sub(1)).collect();
-        let mut heap = BinaryHeap::with_capacity(end);
-        for index in 0..end - 1 {
+        symbols.clear();
+        symbols.extend(piece.iter().map(|&byte| Symbol::new(self.byte_id(byte))));
+        next.clear();
+        next.extend(1..=end);
+        previous.clear();
+        previous.extend((0..end).map(|index| index.wrapping_sub(1)));
+        heap.clear();
+        for index in 0..end.saturating_sub(1) {
             symbols[index].rank = self.byte_rank(piece[index], piece[index + 1]);
             if symbols[index].rank != NO_RANK {
                 heap.push(Reverse((symbols[index].rank, index)));
@@ -103,7 +140,7 @@ impl Vocabulary {
 
 /// A symbol of a pre-token, and the rank of its merge with the next one.
 #[derive(Clone, Copy)]
-pub(crate) struct Symbol {
+struct Symbol {
     id: u32,
     rank: u32,
 }

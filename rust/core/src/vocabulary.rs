@@ -1,5 +1,7 @@
 //! The tokens with their ids, and the merges by the pair of ids they join.
 
+use std::ops::Range;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
@@ -8,11 +10,18 @@ use crate::pair_ranks::{NO_RANK, PairRanks};
 /// Ids are stored as 32 bits, and the last value is kept free.
 pub(crate) const LARGEST_ID: u32 = u32::MAX - 1;
 
+/// Bytes that may be read from the beginning of a token on, however short it is.
+pub(crate) const PADDING: usize = 16;
+
 /// A checked vocabulary: all single bytes have an id, and merges stay within it.
 pub struct Vocabulary {
     ids: Vec<u32>,
+    /// Whether the ids run from 0 without a gap, so that an id is its own index.
+    is_dense: bool,
+    /// All tokens in the order of their ids, and `PADDING` bytes.
     bytes: Vec<u8>,
-    ends: Vec<usize>,
+    /// Where each token begins, and the end of the last.
+    starts: Vec<usize>,
     byte_ids: [u32; 256],
     ranks: PairRanks,
     /// Ranks of the pairs of single bytes, which are asked for most: that of `a` and `b` is at 256 a + b.
@@ -60,17 +69,19 @@ impl Vocabulary {
                 byte_pair_ranks[byte_pair(*left, *right)] = rank as u32;
             }
         }
-        let mut bytes = Vec::with_capacity(sorted.iter().map(|(_, token)| token.len()).sum());
-        let mut ends = Vec::with_capacity(sorted.len());
+        let mut bytes = Vec::new();
+        let mut starts = vec![0];
         for (_, token) in &sorted {
             bytes.extend_from_slice(token);
-            ends.push(bytes.len());
+            starts.push(bytes.len());
         }
-        let ids = sorted.iter().map(|(id, _)| *id).collect();
+        bytes.extend([0; PADDING]);
+        let ids: Vec<u32> = sorted.iter().map(|(id, _)| *id).collect();
         Ok(Self {
+            is_dense: (0..).zip(&ids).all(|(index, &id)| index == id),
             ids,
             bytes,
-            ends,
+            starts,
             byte_ids,
             ranks,
             byte_pair_ranks,
@@ -79,16 +90,24 @@ impl Vocabulary {
     }
 
     /// Bytes of a token.
-    #[inline]
     pub(crate) fn token(&self, id: u32) -> Option<&[u8]> {
-        // Ids mostly run from 0 without a gap; then an id is its own index.
-        let index = if self.ids.get(id as usize) == Some(&id) {
+        Some(&self.bytes[self.place(id)?])
+    }
+
+    /// Where a token is in `padded_bytes`.
+    #[inline]
+    pub(crate) fn place(&self, id: u32) -> Option<Range<usize>> {
+        let index = if self.is_dense {
             id as usize
         } else {
             self.ids.binary_search(&id).ok()?
         };
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        Some(&self.bytes[start..self.ends[index]])
+        Some(*self.starts.get(index)?..*self.starts.get(index + 1)?)
+    }
+
+    /// All tokens, with at least `PADDING` bytes after the first of each.
+    pub(crate) fn padded_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The ids of the tokens that ordinary text can become: all but special ones, unless such a one

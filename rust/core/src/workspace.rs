@@ -3,7 +3,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
-use crate::merge::{SHORT_PIECE_BYTES, Symbol};
+use crate::long_pieces::WINDOW_BYTES;
+use crate::merge::MergeScratch;
 use crate::piece_cache::PieceCache;
 
 /// Workspaces kept for the next calls; calls at the same time beyond this make their own.
@@ -12,14 +13,14 @@ const KEPT_WORKSPACES: usize = 8;
 /// What one thread needs.
 pub(crate) struct Workspace {
     pub(crate) cache: PieceCache,
-    pub(crate) symbols: Vec<Symbol>,
+    pub(crate) scratch: MergeScratch,
 }
 
 impl Workspace {
     pub(crate) fn new() -> Self {
         Self {
             cache: PieceCache::new(),
-            symbols: Vec::with_capacity(SHORT_PIECE_BYTES),
+            scratch: MergeScratch::with_room_for(WINDOW_BYTES),
         }
     }
 }

@@ -50,14 +50,19 @@ pub(crate) fn known_ids(ids: &Bound<'_, PyAny>, largest: u32) -> PyResult<Vec<u3
         .collect()
 }
 
+/// The ids in an array of 16 bits each, as they are.
+pub(crate) fn narrow_ids(array: &Bound<'_, PyAny>) -> Option<PyResult<Vec<u16>>> {
+    let buffer = PyBuffer::<u16>::get(array).ok()?;
+    Some(buffer.to_vec(array.py()))
+}
+
 /// The ids in an array of a usual type, without a Python object for each.
 fn ids_in_array(array: &Bound<'_, PyAny>, largest: u32) -> Option<PyResult<Vec<u32>>> {
     let py = array.py();
     if let Ok(buffer) = PyBuffer::<u32>::get(array) {
         return Some(buffer.to_vec(py));
     }
-    if let Ok(buffer) = PyBuffer::<u16>::get(array) {
-        let ids = buffer.to_vec(py);
+    if let Some(ids) = narrow_ids(array) {
         return Some(ids.map(|ids| ids.into_iter().map(u32::from).collect()));
     }
     let wide: PyResult<Vec<i64>> = if let Ok(buffer) = PyBuffer::<i64>::get(array) {

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyList};
 
-use crate::convert::{invalid_utf8, known_ids, token_id};
+use crate::convert::{invalid_utf8, known_ids, narrow_ids, token_id};
 use crate::errors::{catch_panic, to_python};
 use crate::watch::run_watched;
 
@@ -134,11 +134,10 @@ impl BpeEncoder {
         py: Python<'py>,
         token_ids: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let ids = known_ids(token_ids, self.largest_id)?;
-        let bytes = py
-            .detach(|| self.encoder.decode(&ids))
-            .map_err(|error| to_python(py, error))?;
-        Ok(PyBytes::new(py, &bytes))
+        if let Some(ids) = narrow_ids(token_ids) {
+            return self.decode_ids(py, &ids?);
+        }
+        self.decode_ids(py, &known_ids(token_ids, self.largest_id)?)
     }
 
     /// Return the bytes of each list of ids, joined.
@@ -215,6 +214,21 @@ fn joined<'py, T: Copy, const N: usize>(
 }
 
 impl BpeEncoder {
+    /// Write the bytes of ids straight into what Python gets.
+    fn decode_ids<'py, T: Copy + Into<u32> + Sync>(
+        &self,
+        py: Python<'py>,
+        ids: &[T],
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let length = py
+            .detach(|| self.encoder.decoded_length(ids))
+            .map_err(|error| to_python(py, error))?;
+        PyBytes::new_with(py, length, |bytes| {
+            py.detach(|| self.encoder.decode_into(ids, bytes));
+            Ok(())
+        })
+    }
+
     /// Encode a batch; a small one on this thread, because starting others would take longer.
     fn encode_flat(
         &self,

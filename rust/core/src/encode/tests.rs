@@ -71,8 +71,10 @@ fn both_ways_of_merging_apply_the_merges_in_order() {
         let (mut short, mut long) = (Vec::new(), Vec::new());
         encoder
             .vocabulary
-            .merge_short(&piece, &mut workspace.symbols, &mut short);
-        encoder.vocabulary.merge_long(&piece, &mut long);
+            .merge_short(&piece, &mut workspace.scratch, &mut short);
+        encoder
+            .vocabulary
+            .merge_by_heap(&piece, &mut workspace.scratch, &mut long);
         let bytes = |ids: &[u32]| -> Vec<Vec<u8>> {
             ids.iter()
                 .map(|&id| encoder.decode(&[id]).expect("known"))
