@@ -57,7 +57,7 @@ impl Encoder {
             next: 0,
             start: 0,
         };
-        let encoded = map_in_order(
+        let mut encoded = map_in_order(
             units,
             if total < UNIT_BYTES { 1 } else { num_threads },
             || self.workspaces.borrow(),
@@ -78,9 +78,18 @@ impl Encoder {
             },
         )?;
         let mut flat = FlatIds {
-            ids: Vec::with_capacity(encoded.iter().map(|(_, ids, _)| ids.len()).sum()),
+            ids: Vec::new(),
             offsets: vec![0; texts.len() + 1],
         };
+        if let [(indices, ids, ends)] = &mut encoded[..] {
+            // The only unit's ids are those of all texts.
+            debug_assert_eq!(indices.len(), texts.len());
+            flat.offsets[1..].copy_from_slice(ends);
+            flat.ids = std::mem::take(ids);
+            return Ok(flat);
+        }
+        flat.ids
+            .reserve_exact(encoded.iter().map(|(_, ids, _)| ids.len()).sum());
         for (indices, ids, ends) in encoded {
             for (index, end) in indices.zip(ends) {
                 flat.offsets[index + 1] = flat.ids.len() + end;

@@ -12,11 +12,11 @@ use crate::merge::MergeScratch;
 use crate::vocabulary::Vocabulary;
 
 /// Bytes that are merged at a time: few enough for the caches nearest to the processor.
-pub(crate) const WINDOW_BYTES: usize = 2048;
+pub(crate) const WINDOW_BYTES: usize = 1024;
 /// Tokens this near to the end of a window could be others if more of the text were seen.
-const MARGIN_BYTES: usize = 256;
-/// After so many borders that do not fit, tokens are longer than windows.
-const MOST_RETRIES: usize = 256;
+const MARGIN_BYTES: usize = 128;
+/// After so many borders that do not fit, tokens are too long for the window, and it is made larger.
+const MOST_RETRIES: usize = 64;
 
 impl Vocabulary {
     /// Append the ids that `piece` merges to.
@@ -27,16 +27,30 @@ impl Vocabulary {
         ids: &mut Vec<u32>,
     ) {
         let first = ids.len();
+        let mut window = WINDOW_BYTES;
+        while !self.try_window(piece, window, scratch, ids) {
+            ids.truncate(first);
+            window = (window * 16).min(u32::MAX as usize);
+        }
+    }
+
+    /// Append the ids that `piece` merges to, unless too many borders of windows do not fit.
+    fn try_window(
+        &self,
+        piece: &[u8],
+        window: usize,
+        scratch: &mut MergeScratch,
+        ids: &mut Vec<u32>,
+    ) -> bool {
+        let first = ids.len();
         let (mut start, mut num_retries) = (0, 0);
         while start < piece.len() {
-            let end = piece.len().min(start + WINDOW_BYTES);
+            let end = piece.len().min(start + window);
             let border = ids.len();
             self.merge_by_heap(&piece[start..end], scratch, ids);
             if border > first && !self.stand_together(ids[border - 1], ids[border], scratch) {
                 if num_retries == MOST_RETRIES {
-                    ids.truncate(first);
-                    let mut large = MergeScratch::with_room_for(piece.len());
-                    return self.merge_by_heap(piece, &mut large, ids);
+                    return false;
                 }
                 num_retries += 1;
                 // The token before the border was not to be; the next window begins with its bytes.
@@ -49,6 +63,7 @@ impl Vocabulary {
                 start -= self.pop_last(ids);
             }
         }
+        true
     }
 
     /// Whether two tokens are what their joined bytes merge to.

@@ -13,10 +13,11 @@ const SHORT_PIECE_BYTES: usize = 64;
 /// Memory that merging uses and leaves for the next time.
 pub(crate) struct MergeScratch {
     symbols: Vec<Symbol>,
-    /// Where the symbol after and before each one begins, and the pairs that can merge.
-    next: Vec<usize>,
-    previous: Vec<usize>,
-    heap: BinaryHeap<Reverse<(u32, usize)>>,
+    /// Where the symbol after and before each one begins.
+    next: Vec<u32>,
+    previous: Vec<u32>,
+    /// The pairs that can merge: ranks above, places below, in one number that compares at once.
+    heap: BinaryHeap<Reverse<u64>>,
 }
 
 impl MergeScratch {
@@ -79,7 +80,8 @@ impl Vocabulary {
         left.rank = right.map_or(NO_RANK, |right| self.rank(left.id, right));
     }
 
-    /// Merge with a heap of pairs over a linked list of symbols: n log n for n bytes.
+    /// Merge with a heap of pairs over a linked list of symbols: n log n for n bytes,
+    /// of which there must be fewer than 2^32.
     pub(crate) fn merge_by_heap(
         &self,
         piece: &[u8],
@@ -92,42 +94,47 @@ impl Vocabulary {
             previous,
             heap,
         } = scratch;
-        let end = piece.len();
+        let end = piece.len() as u32;
         symbols.clear();
         symbols.extend(piece.iter().map(|&byte| Symbol::new(self.byte_id(byte))));
         next.clear();
         next.extend(1..=end);
         previous.clear();
-        previous.extend((0..end).map(|index| index.wrapping_sub(1)));
-        heap.clear();
-        for index in 0..end.saturating_sub(1) {
-            symbols[index].rank = self.byte_rank(piece[index], piece[index + 1]);
-            if symbols[index].rank != NO_RANK {
-                heap.push(Reverse((symbols[index].rank, index)));
+        previous.extend((0..end).map(|place| place.wrapping_sub(1)));
+        let mut waiting = std::mem::take(heap).into_vec();
+        waiting.clear();
+        for (place, pair) in (0..).zip(piece.windows(2)) {
+            let rank = self.byte_rank(pair[0], pair[1]);
+            symbols[place as usize].rank = rank;
+            if rank != NO_RANK {
+                waiting.push(waiting_pair(rank, place));
             }
         }
-        while let Some(Reverse((rank, index))) = heap.pop() {
+        *heap = BinaryHeap::from(waiting);
+        while let Some(Reverse(pair)) = heap.pop() {
+            let (rank, place) = ((pair >> 32) as u32, pair as u32);
             // A rank names its pair, so an entry is stale exactly when the rank has changed.
-            if symbols[index].rank != rank {
+            if symbols[place as usize].rank != rank {
                 continue;
             }
-            let swallowed = next[index];
-            symbols[index].id = self.merged_id(rank);
+            let swallowed = next[place as usize] as usize;
+            symbols[place as usize].id = self.merged_id(rank);
             symbols[swallowed] = Symbol::SWALLOWED;
             let after = next[swallowed];
-            next[index] = after;
+            next[place as usize] = after;
             if after < end {
-                previous[after] = index;
+                previous[after as usize] = place;
             }
-            for left in [previous[index], index] {
+            for left in [previous[place as usize], place] {
                 if left >= end {
                     continue; // the first symbol has none before it
                 }
-                let right = symbols.get(next[left]).map(|right| right.id);
-                let rank = right.map_or(NO_RANK, |right| self.rank(symbols[left].id, right));
-                symbols[left].rank = rank;
+                let right = symbols.get(next[left as usize] as usize);
+                let symbol = symbols[left as usize];
+                let rank = right.map_or(NO_RANK, |right| self.rank(symbol.id, right.id));
+                symbols[left as usize].rank = rank;
                 if rank != NO_RANK {
-                    heap.push(Reverse((rank, left)));
+                    heap.push(waiting_pair(rank, left));
                 }
             }
         }
@@ -136,6 +143,10 @@ impl Vocabulary {
             .filter(|symbol| symbol.id != Symbol::SWALLOWED.id);
         ids.extend(kept.map(|symbol| symbol.id));
     }
+}
+
+fn waiting_pair(rank: u32, place: u32) -> Reverse<u64> {
+    Reverse(u64::from(rank) << 32 | u64::from(place))
 }
 
 /// A symbol of a pre-token, and the rank of its merge with the next one.
