@@ -16,7 +16,9 @@ pub(crate) struct MergeScratch {
     /// Where the symbol after and before each one begins.
     next: Vec<u32>,
     previous: Vec<u32>,
-    /// The pairs that can merge: ranks above, places below, in one number that compares at once.
+    /// The pairs of bytes that can merge, in order: ranks above, places below, in one number.
+    first_pairs: Vec<u64>,
+    /// The pairs that merges have made since.
     heap: BinaryHeap<Reverse<u64>>,
 }
 
@@ -27,7 +29,8 @@ impl MergeScratch {
             symbols: Vec::with_capacity(num_bytes),
             next: Vec::with_capacity(num_bytes),
             previous: Vec::with_capacity(num_bytes),
-            // Each merge puts two pairs there, and takes one.
+            first_pairs: Vec::with_capacity(num_bytes),
+            // Each merge puts at most two pairs there.
             heap: BinaryHeap::with_capacity(2 * num_bytes),
         }
     }
@@ -92,6 +95,7 @@ impl Vocabulary {
             symbols,
             next,
             previous,
+            first_pairs,
             heap,
         } = scratch;
         let end = piece.len() as u32;
@@ -101,17 +105,28 @@ impl Vocabulary {
         next.extend(1..=end);
         previous.clear();
         previous.extend((0..end).map(|place| place.wrapping_sub(1)));
-        let mut waiting = std::mem::take(heap).into_vec();
-        waiting.clear();
+        first_pairs.clear();
         for (place, pair) in (0..).zip(piece.windows(2)) {
             let rank = self.byte_rank(pair[0], pair[1]);
             symbols[place as usize].rank = rank;
             if rank != NO_RANK {
-                waiting.push(waiting_pair(rank, place));
+                first_pairs.push(waiting_pair(rank, place));
             }
         }
-        *heap = BinaryHeap::from(waiting);
-        while let Some(Reverse(pair)) = heap.pop() {
+        // Sorted at once they are no burden on the heap, which then holds few pairs at a time.
+        first_pairs.sort_unstable();
+        heap.clear();
+        let mut first_pairs = first_pairs.iter().copied().peekable();
+        loop {
+            let made = heap.peek().map_or(u64::MAX, |made| made.0);
+            let pair = match first_pairs.next_if(|&first| first < made) {
+                Some(first) => first,
+                None if made == u64::MAX => break,
+                None => {
+                    heap.pop();
+                    made
+                }
+            };
             let (rank, place) = ((pair >> 32) as u32, pair as u32);
             // A rank names its pair, so an entry is stale exactly when the rank has changed.
             if symbols[place as usize].rank != rank {
@@ -134,7 +149,7 @@ impl Vocabulary {
                 let rank = right.map_or(NO_RANK, |right| self.rank(symbol.id, right.id));
                 symbols[left as usize].rank = rank;
                 if rank != NO_RANK {
-                    heap.push(waiting_pair(rank, left));
+                    heap.push(Reverse(waiting_pair(rank, left)));
                 }
             }
         }
@@ -145,8 +160,9 @@ impl Vocabulary {
     }
 }
 
-fn waiting_pair(rank: u32, place: u32) -> Reverse<u64> {
-    Reverse(u64::from(rank) << 32 | u64::from(place))
+/// A number that is lower for the pair that merges first. It is never `u64::MAX`, which is no rank.
+fn waiting_pair(rank: u32, place: u32) -> u64 {
+    u64::from(rank) << 32 | u64::from(place)
 }
 
 /// A symbol of a pre-token, and the rank of its merge with the next one.
