@@ -23,6 +23,14 @@ pub(crate) struct EncodedUnit {
     pub(crate) rows: Vec<DocumentRow>,
 }
 
+impl EncodedUnit {
+    /// Forget what is in it; the memory stays.
+    pub(crate) fn clear(&mut self) {
+        self.ids.clear();
+        self.rows.clear();
+    }
+}
+
 /// Both files; units are written strictly in the order of their numbers.
 pub(crate) struct OrderedOutput {
     state: Mutex<State>,
@@ -99,12 +107,7 @@ pub(crate) struct Turn<'a> {
 impl Turn<'_> {
     /// Wait until all earlier units are written, then write this one.
     pub(crate) fn write(mut self, unit: &EncodedUnit) -> Result<(), Error> {
-        let id_bytes = self.output.id_bytes;
-        let tokens: Vec<u8> = unit
-            .ids
-            .iter()
-            .flat_map(|id| id.to_le_bytes().into_iter().take(id_bytes))
-            .collect();
+        let tokens = ids_as_bytes(&unit.ids, self.output.id_bytes);
         let state = self.output.lock();
         let is_early = |state: &mut State| state.next_unit != self.number && !state.has_failed;
         let waited = self.output.changed.wait_while(state, is_early);
@@ -132,6 +135,21 @@ impl Drop for Turn<'_> {
             self.output.changed.notify_all();
         }
     }
+}
+
+/// The ids in two or four bytes each.
+fn ids_as_bytes(ids: &[u32], id_bytes: usize) -> Vec<u8> {
+    let mut bytes = vec![0; ids.len() * id_bytes];
+    if id_bytes == 2 {
+        for (place, &id) in bytes.as_chunks_mut().0.iter_mut().zip(ids) {
+            *place = (id as u16).to_le_bytes();
+        }
+    } else {
+        for (place, &id) in bytes.as_chunks_mut().0.iter_mut().zip(ids) {
+            *place = id.to_le_bytes();
+        }
+    }
+    bytes
 }
 
 /// The rows as numpy reads them, when `tokens_before` tokens come before the unit.

@@ -7,9 +7,9 @@ use rustc_hash::FxHashMap;
 use crate::document_units::{Identity, Unit, Units};
 use crate::documents::Extent;
 use crate::ordered_output::{DocumentRow, EncodedUnit, OrderedOutput};
-use crate::source::read_range;
+use crate::source::read_range_into;
 use crate::workers::share_work;
-use crate::workspace::Workspace;
+use crate::workspace::{BorrowedWorkspace, Workspace};
 use crate::{Encoder, Error, InvalidUtf8, Progress, Stage, TextSource};
 
 /// A stretch of a file, in bytes.
@@ -86,13 +86,16 @@ pub fn write_token_arrays(
     share_work(
         units,
         job.num_threads,
-        || encoder.workspaces.borrow(),
-        |workspace, number, unit| {
+        || State {
+            workspace: encoder.workspaces.borrow(),
+            bytes: Vec::new(),
+            encoded: EncodedUnit::default(),
+        },
+        |state, number, unit| {
             let turn = output.turn(number);
             progress.check()?;
-            let mut unit_output = EncodedUnit::default();
-            let done_bytes = task.encode_unit(unit, workspace, &mut unit_output)?;
-            turn.write(&unit_output)?;
+            let done_bytes = task.encode_unit(unit, state)?;
+            turn.write(&state.encoded)?;
             progress.add(done_bytes);
             Ok(())
         },
@@ -115,6 +118,13 @@ fn number_sources(spans: &[Span]) -> Vec<u32> {
         .collect()
 }
 
+/// What a thread uses for one unit after the other.
+struct State<'a> {
+    workspace: BorrowedWorkspace<'a>,
+    bytes: Vec<u8>,
+    encoded: EncodedUnit,
+}
+
 /// What all units have in common.
 struct Task<'a> {
     encoder: &'a Encoder,
@@ -125,18 +135,19 @@ struct Task<'a> {
 
 impl Task<'_> {
     /// Encode a unit; return how many bytes of documents it had.
-    fn encode_unit(
-        &self,
-        unit: Unit,
-        workspace: &mut Workspace,
-        encoded: &mut EncodedUnit,
-    ) -> Result<u64, Error> {
+    fn encode_unit(&self, unit: Unit, state: &mut State<'_>) -> Result<u64, Error> {
+        let State {
+            workspace,
+            bytes,
+            encoded,
+        } = state;
+        encoded.clear();
         match unit {
             Unit::Documents(extents) => {
                 let (Some(first), Some(last)) = (extents.first(), extents.last()) else {
                     return Ok(0);
                 };
-                let bytes = read_range(first.path(self.job.spans), first.start, last.stop)?;
+                read_range_into(first.path(self.job.spans), first.start, last.stop, bytes)?;
                 for extent in &extents {
                     let from = (extent.start - first.start) as usize;
                     let text = &bytes[from..from + extent.length() as usize];
@@ -158,8 +169,8 @@ impl Task<'_> {
                 if let Some(hash) = first_with_hash {
                     self.begin_document(document, hash, encoded);
                 }
-                let text = read_range(document.path(self.job.spans), start, stop)?;
-                self.encode_text(document, start, &text, workspace, encoded)?;
+                read_range_into(document.path(self.job.spans), start, stop, bytes)?;
+                self.encode_text(document, start, bytes, workspace, encoded)?;
                 Ok(stop - start)
             }
         }
