@@ -227,7 +227,7 @@ def changed(data, index, value):
 def test_a_malformed_file_is_refused_with_one_sentence(stories_path, tmp_path, damage, message):
     path = tmp_path / "damaged.bin"
     path.write_bytes(damage(stories_path.read_bytes()))
-    with pytest.raises(CheckpointError, match="damaged.bin") as refusal:
+    with pytest.raises(CheckpointError, match=r"damaged\.bin") as refusal:
         load_llama2c(path)
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)

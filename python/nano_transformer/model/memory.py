@@ -1,0 +1,121 @@
+"""How many bytes training and decoding take, without building the model."""
+
+from typing import Literal, NamedTuple
+
+from nano_transformer.model.config import ModelConfig
+from nano_transformer.model.counts import attention_widths, count_parameters
+
+Precision = Literal["float32", "bfloat16"]
+
+BYTES: dict[Precision, int] = {"float32": 4, "bfloat16": 2}
+"""Bytes of one number."""
+
+ADAMW_BYTES = 8
+"""AdamW keeps two float32 averages per parameter."""
+
+
+class ActivationBytes(NamedTuple):
+    """What one micro-step keeps from its forward pass for the backward pass."""
+
+    layers: int
+    """Of all blocks, the final norm and the output projection's input."""
+    logits: int
+    """Logits and their gradient: both are there when the backward pass begins."""
+    weight_copies: int
+    """The matrices in bfloat16 beside the float32 ones, under autocast."""
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+
+class TrainingBytes(NamedTuple):
+    """What training holds at once; the peak is a little lower, as gradients come while activations go."""
+
+    weights: int
+    gradients: int
+    optimizer_state: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+
+def training_bytes(
+    config: ModelConfig,
+    batch_size: int,
+    seq_len: int | None = None,
+    *,
+    precision: Precision = "float32",
+    keeps_scores: bool = True,
+) -> TrainingBytes:
+    """Estimate the memory of a training step with AdamW; arguments as in `activation_bytes`.
+
+    Weights, gradients and optimizer state are float32 and exact.
+    """
+    numbers = count_parameters(config).total
+    activations = activation_bytes(
+        config, batch_size, seq_len, precision=precision, keeps_scores=keeps_scores
+    )
+    return TrainingBytes(4 * numbers, 4 * numbers, ADAMW_BYTES * numbers, activations.total)
+
+
+def activation_bytes(
+    config: ModelConfig,
+    batch_size: int,
+    seq_len: int | None = None,
+    *,
+    precision: Precision = "float32",
+    keeps_scores: bool = True,
+) -> ActivationBytes:
+    """Estimate what autograd keeps of one micro-step, as the model runs uncompiled on a CPU.
+
+    Per token and layer, with a bytes per number of the precision, F the inner width and C = (H + 2 G) K:
+    two norms keep their input and its normalised form in float32 (8 D each) and hand on a D; QK-norm does the
+    same with queries and keys; attention keeps queries, keys, values, its output, and its softmax of
+    H T when it is computed explicitly; SwiGLU keeps 4 a F. Left out: rotary tables, masks and one
+    number per norm, gradients of activations other than the logits', temporary results, dropout's masks, the
+    horizons beyond the next token, and the allocator's slack. A GPU's fused norm keeps less.
+
+    Args:
+        config: The model.
+        batch_size: Rows of a micro-step.
+        seq_len: Tokens of a row; None: the model's context length.
+        precision: That of matrix products; weights and the residual stream are float32 always.
+        keeps_scores: Whether the softmax is kept whole, as explicit attention does.
+    """
+    config = config.resolve()
+    assert config.d_ff is not None, "resolve() derives d_ff"
+    seq_len = config.context_length if seq_len is None else seq_len
+    D, tokens, size = config.d_model, batch_size * seq_len, BYTES[precision]
+    query_width, kv_width = attention_widths(config)
+    norm = 8 * D + size * D
+    attention = size * (2 * query_width + 2 * kv_width)
+    if config.use_qk_norm:
+        attention += 8 * (query_width + kv_width)
+    if keeps_scores:
+        attention += size * config.num_heads * seq_len
+    else:
+        # The kernel keeps its result in its own layout, and values as a view of all merged projections.
+        attention += size * (2 * query_width + kv_width)
+    feed_forward = size * 4 * config.d_ff
+    layer = 2 * norm + attention + feed_forward
+    counts = count_parameters(config)
+    matrices = counts.attention + counts.feed_forward + config.padded_vocab_size * D
+    return ActivationBytes(
+        layers=tokens * (config.num_layers * layer + norm),
+        logits=2 * tokens * config.vocab_size * size,
+        weight_copies=2 * matrices if precision == "bfloat16" else 0,
+    )
+
+
+def kv_cache_bytes(
+    config: ModelConfig, batch_size: int, total_seq_len: int, *, bytes_per_number: int = 4
+) -> int:
+    """Count the bytes of `allocate_kv_caches`: keys and values, and int64 positions and lengths."""
+    _, kv_width = attention_widths(config)
+    per_slot = 2 * kv_width * bytes_per_number + 8
+    return config.num_layers * batch_size * (total_seq_len * per_slot + 8)
