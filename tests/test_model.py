@@ -208,7 +208,7 @@ def test_parameters_are_counted_once_when_tied():
 
 
 def test_blocks_are_usable_alone():
-    config = tiny()
+    config = tiny().resolve()
     rope = RotaryEmbedding(config.head_width, 10000.0, 6).tables(torch.arange(6))
     x = torch.randn(1, 6, 32)
     assert MultiHeadSelfAttention(config)(x, rope).shape == (1, 6, 32)

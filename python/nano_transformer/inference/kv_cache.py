@@ -100,6 +100,7 @@ def allocate_kv_caches(
     """
     config = model.config
     assert config.num_kv_heads is not None, "a model's configuration is resolved"
+    assert config.head_width is not None, "a model's configuration is resolved"
     weight = model.embedding.weight
     return [
         KVCache(

@@ -32,6 +32,7 @@ class MultiHeadSelfAttention(nn.Module):
         super().__init__()
         config = config.resolve()
         assert config.num_kv_heads is not None, "resolve() derives num_kv_heads"
+        assert config.head_width is not None, "resolve() derives head_width"
         self.num_heads, self.num_kv_heads = config.num_heads, config.num_kv_heads
         self.head_width = config.head_width
         self.backend = config.attention_backend

@@ -13,7 +13,7 @@ from nano_transformer.model.attention import KeyValueStore, MultiHeadSelfAttenti
 from nano_transformer.model.config import ModelConfig
 from nano_transformer.model.initialization import initialize
 from nano_transformer.model.layers import RMSNorm, SwiGLU
-from nano_transformer.model.rope import RotaryEmbedding
+from nano_transformer.model.rope import RopeScaling, RotaryEmbedding
 
 
 class TransformerBlock(nn.Module):
@@ -60,7 +60,10 @@ class TransformerLM(nn.Module):
         self.head: nn.Linear | None = None
         if not config.tie_embeddings:
             self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
-        self.rope = RotaryEmbedding(config.head_width, config.rope_theta, config.context_length)
+        assert config.head_width is not None, "resolve() derives head_width"
+        self.rope = RotaryEmbedding(
+            config.head_width, config.rope_theta, config.context_length, RopeScaling.of(config)
+        )
         initialize(self, config)
 
     def forward(
