@@ -64,7 +64,7 @@ def row_flops(
         else visible_pairs(seq_len, window, config.attention_global_tokens)
         for window in windows
     )
-    head = 2 * seq_len * config.vocab_size * config.d_model
+    head = 2 * seq_len * config.padded_vocab_size * config.d_model
     projection = 2 * seq_len * config.d_model * config.d_model
     return RowFlops(
         seq_len=seq_len,

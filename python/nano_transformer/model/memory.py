@@ -10,6 +10,9 @@ Precision = Literal["float32", "bfloat16"]
 BYTES: dict[Precision, int] = {"float32": 4, "bfloat16": 2}
 """Bytes of one number."""
 
+EXPLICIT_MAX_KEYS = 256
+"""Up to this many keys the attention backend `auto` computes explicitly on a CPU."""
+
 ADAMW_BYTES = 8
 """AdamW keeps two float32 averages per parameter."""
 
@@ -31,7 +34,7 @@ class ActivationBytes(NamedTuple):
 
 
 class TrainingBytes(NamedTuple):
-    """What training holds at once; the peak is a little lower, as gradients come while activations go."""
+    """What training holds; gradients come while activations go, which leaves room for temporary results."""
 
     weights: int
     gradients: int
@@ -50,7 +53,7 @@ def training_bytes(
     seq_len: int | None = None,
     *,
     precision: Precision = "float32",
-    keeps_scores: bool = True,
+    keeps_scores: bool | None = None,
 ) -> TrainingBytes:
     """Estimate the memory of a training step with AdamW; arguments as in `activation_bytes`.
 
@@ -69,47 +72,62 @@ def activation_bytes(
     seq_len: int | None = None,
     *,
     precision: Precision = "float32",
-    keeps_scores: bool = True,
+    keeps_scores: bool | None = None,
 ) -> ActivationBytes:
     """Estimate what autograd keeps of one micro-step, as the model runs uncompiled on a CPU.
 
-    Per token and layer, with a bytes per number of the precision, F the inner width and C = (H + 2 G) K:
-    two norms keep their input and its normalised form in float32 (8 D each) and hand on a D; QK-norm does the
-    same with queries and keys; attention keeps queries, keys, values, its output, and its softmax of
-    H T when it is computed explicitly; SwiGLU keeps 4 a F. Left out: rotary tables, masks and one
-    number per norm, gradients of activations other than the logits', temporary results, dropout's masks, the
-    horizons beyond the next token, and the allocator's slack. A GPU's fused norm keeps less.
+    Per token and layer, with `size` bytes per number of the precision: two norms keep their input and its
+    normalised form in float32 and hand on a third (8 D + size D each). Attention keeps queries, keys and
+    its result; computed explicitly also a copy of the values and the softmax, by the fused kernel the
+    result in its own layout and the merged projection, of which values are a view. QK-norm keeps
+    normalised queries and keys in float32, and its input, which in float32 is the merged projection and
+    in bfloat16 a copy. SwiGLU keeps 4 size F.
+
+    Left out: rotary tables, masks, one number per norm, gradients of activations other than the logits',
+    temporary results, softcaps, dropout's masks, the horizons beyond the next token, the allocator's slack. A GPU's
+    fused norm keeps less, a compiled model too.
 
     Args:
         config: The model.
         batch_size: Rows of a micro-step.
         seq_len: Tokens of a row; None: the model's context length.
         precision: That of matrix products; weights and the residual stream are float32 always.
-        keeps_scores: Whether the softmax is kept whole, as explicit attention does.
+        keeps_scores: Whether the softmax is kept whole, as explicit attention does; None: as the
+            configured backend does on a CPU. What windows save is not considered.
     """
     config = config.resolve()
     assert config.d_ff is not None, "resolve() derives d_ff"
     seq_len = config.context_length if seq_len is None else seq_len
+    if keeps_scores is None:
+        keeps_scores = computes_explicitly(config, seq_len)
     D, tokens, size = config.d_model, batch_size * seq_len, BYTES[precision]
     query_width, kv_width = attention_widths(config)
     norm = 8 * D + size * D
-    attention = size * (2 * query_width + 2 * kv_width)
-    if config.use_qk_norm:
-        attention += 8 * (query_width + kv_width)
+    attention = size * (2 * query_width + kv_width)
     if keeps_scores:
-        attention += size * config.num_heads * seq_len
+        attention += size * (kv_width + config.num_heads * seq_len)
     else:
-        # The kernel keeps its result in its own layout, and values as a view of all merged projections.
-        attention += size * (2 * query_width + kv_width)
+        attention += size * query_width
+    if not keeps_scores or (config.use_qk_norm and precision == "float32"):
+        attention += size * (query_width + 2 * kv_width)
+    if config.use_qk_norm:
+        attention += (4 if precision == "float32" else 8) * (query_width + kv_width)
     feed_forward = size * 4 * config.d_ff
     layer = 2 * norm + attention + feed_forward
     counts = count_parameters(config)
     matrices = counts.attention + counts.feed_forward + config.padded_vocab_size * D
     return ActivationBytes(
         layers=tokens * (config.num_layers * layer + norm),
-        logits=2 * tokens * config.vocab_size * size,
+        logits=2 * tokens * config.padded_vocab_size * size,
         weight_copies=2 * matrices if precision == "bfloat16" else 0,
     )
+
+
+def computes_explicitly(config: ModelConfig, seq_len: int) -> bool:
+    """Say whether attention over rows of `seq_len` tokens is matmul and softmax on a CPU."""
+    if config.attention_backend in ("explicit", "sdpa"):
+        return config.attention_backend == "explicit"
+    return seq_len <= EXPLICIT_MAX_KEYS or config.attn_logit_softcap is not None
 
 
 def kv_cache_bytes(
