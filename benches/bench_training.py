@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nano_transformer.evaluation.cross_entropy import token_losses
-from nano_transformer.model.attention import attend
+from nano_transformer.model.attention_backends import attend
 
 ROUNDS = 9
 

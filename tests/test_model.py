@@ -17,7 +17,7 @@ from nano_transformer import (
     TransformerLM,
 )
 from nano_transformer.errors import ConfigError
-from nano_transformer.model.attention import attend
+from nano_transformer.model.attention_backends import attend
 from nano_transformer.model.masks import visible
 from nano_transformer.model.rope import RotaryEmbedding, rotate
 

@@ -74,7 +74,8 @@ class ModelConfig:
     """How attention is computed: torch's fused kernel (sdpa), a block of queries at a time with the
     keys its window reaches (blocked), matmul and softmax (explicit), or the fastest of them (auto)."""
     attn_logit_softcap: float | None = None
-    """Bound attention scores to plus or minus this, by cap * tanh(score / cap); QK-norm bounds them already."""
+    """Bound attention scores to plus or minus this, by cap * tanh(score / cap); QK-norm bounds
+    them already."""
     final_logit_softcap: float | None = None
     """Bound the output logits to plus or minus this, by cap * tanh(logit / cap)."""
     num_mtp_heads: int = 0

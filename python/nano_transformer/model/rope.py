@@ -124,7 +124,7 @@ class RotaryEmbedding(nn.Module):
         head_width: int,
         theta: float,
         num_positions: int,
-        scaling: RopeScaling = RopeScaling(),  # noqa: B008 - frozen
+        scaling: RopeScaling = RopeScaling(),
     ) -> None:
         super().__init__()
         self.head_width = head_width
@@ -145,7 +145,7 @@ class RotaryEmbedding(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "RotaryEmbedding":
         """Build the tables anew where the module goes: `to_empty` leaves no values to move."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         dtype = torch.promote_types(self.cos.dtype, torch.float32)
         self._build_tables(self.cos.shape[0], self.cos.device, dtype)
         return self
