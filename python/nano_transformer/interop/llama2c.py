@@ -80,8 +80,15 @@ def _config(path: Path) -> ModelConfig:
             f"`{path}` is of a later format of llama2.c than the first; "
             "export it with `--version 0` of llama2.c's export.py"
         )
+    numbers = path.stat().st_size // 4
+    for name, value in header._asdict().items():
+        if abs(value) > numbers:  # a random number here must not be built into a configuration
+            raise CheckpointError(
+                f"`{path}` is no checkpoint of llama2.c: its header says `{name}` {value:,}, more than "
+                f"all {numbers:,} numbers in it"
+            )
     try:
-        return ModelConfig(
+        config = ModelConfig(
             **{**header._asdict(), "vocab_size": abs(header.vocab_size)},
             norm_eps=NORM_EPS,
             rope_theta=ROPE_THETA,
@@ -89,6 +96,7 @@ def _config(path: Path) -> ModelConfig:
             scale_embeddings=False,
             tie_embeddings=header.vocab_size > 0,
         )
+        return config.resolve()
     except ConfigError as error:
         raise CheckpointError(f"`{path}` is no checkpoint of llama2.c: {error}") from error
 
@@ -97,6 +105,7 @@ def _shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return the file's tensors in their order; each holds that tensor of all layers."""
     assert config.d_ff is not None, "the header gives d_ff"
     assert config.num_kv_heads is not None, "the header gives num_kv_heads"
+    assert config.head_width is not None, "resolve() derives head_width"
     L, D, F, V = config.num_layers, config.d_model, config.d_ff, config.vocab_size
     kv_width = config.num_kv_heads * config.head_width
     table = (config.context_length, config.head_width // 2)

@@ -84,8 +84,8 @@ def activation_bytes(
     in bfloat16 a copy. SwiGLU keeps 4 size F.
 
     Left out: rotary tables, masks, one number per norm, gradients of activations other than the logits',
-    temporary results, softcaps, dropout's masks, the horizons beyond the next token, the allocator's slack. A GPU's
-    fused norm keeps less, a compiled model too.
+    temporary results, softcaps, dropout's masks, the horizons beyond the next token, and the allocator's
+    slack. A GPU's fused norm keeps less, a compiled model too.
 
     Args:
         config: The model.
