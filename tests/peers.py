@@ -26,16 +26,21 @@ def peer_of(model: TransformerLM, architecture: str) -> torch.nn.Module:
     """Return that model of transformers with the weights of ours, in float64."""
     config_class, model_class = ARCHITECTURES[architecture]
     peer = model_class(config_class(**peer_config(model, architecture)))
-    weights = peer_weights(model, architecture)
-    peer.double().load_state_dict(weights)
+    peer.double()  # before the weights come, which would be rounded
+    peer.load_state_dict(peer_weights(model, architecture))
+    return in_full(peer)
+
+
+def in_full(peer: torch.nn.Module) -> torch.nn.Module:
+    """Turn a model of theirs to float64, without the roundings to float32 in its norms."""
+    peer.double()
     for module in peer.modules():
         if type(module).__name__.endswith("RMSNorm"):
-            module.forward = partial(rms_norm_in_full, module, architecture == "vaultgemma")
-    if architecture == "vaultgemma":  # they keep sqrt(d_model) in float32
-        embedding = peer.model.embed_tokens
-        exact = torch.tensor(model.config.d_model, dtype=torch.float64).sqrt()
-        torch.testing.assert_close(embedding.embed_scale, exact, rtol=1e-7, atol=0)
-        embedding.embed_scale.copy_(exact)
+            module.forward = partial(rms_norm_in_full, module)
+    if hasattr(peer.model.embed_tokens, "embed_scale"):  # VaultGemma keeps sqrt(d_model) in float32
+        exact = torch.tensor(peer.config.hidden_size, dtype=torch.float64).sqrt()
+        torch.testing.assert_close(peer.model.embed_tokens.embed_scale, exact, rtol=1e-7, atol=0)
+        peer.model.embed_tokens.embed_scale.copy_(exact)
     return peer.eval()
 
 
@@ -123,21 +128,18 @@ def peer_weights(model: TransformerLM, architecture: str) -> dict[str, torch.Ten
     return {f"{name}.weight": value.detach() for name, value in weights.items()}
 
 
-def rms_norm_in_full(norm: torch.nn.Module, adds_one: bool, x: torch.Tensor) -> torch.Tensor:
+def rms_norm_in_full(norm: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Normalise as their module does, but for its rounding to float32."""
+    adds_one = type(norm).__name__.startswith("VaultGemma")
     eps = norm.eps if adds_one else norm.variance_epsilon
     return (norm.weight + adds_one) * (x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps))
 
 
-def take_their_angles(model: TransformerLM, peer: torch.nn.Module) -> None:
-    """Put their cos and sin into our tables; they come from float32 angles and are off by some 1e-5."""
-    rope, length = model.rope, model.config.context_length
-    cos, sin = peer.model.rotary_emb(
-        torch.zeros((), dtype=torch.float64), torch.arange(length)[None]
-    )
-    half = cos.shape[-1] // 2
+def take_their_angles(model: TransformerLM, peer: torch.nn.Module, length: int) -> None:
+    """Make their cos and sin our tables; they come from float32 angles and are off by some 1e-5."""
+    positions = torch.arange(length)[None]
+    cos, sin = peer.model.rotary_emb(torch.zeros((), dtype=torch.float64), positions)
     for name, table in (("cos", cos), ("sin", sin)):
-        torch.testing.assert_close(
-            getattr(rope, name)[:length], table[0, :, :half], rtol=0, atol=1e-5
-        )
-        setattr(rope, name, table[0, :, :half].clone())
+        half = table[0, :, : table.shape[-1] // 2].clone()
+        torch.testing.assert_close(getattr(model.rope, name)[:length], half, rtol=0, atol=1e-5)
+        setattr(model.rope, name, half)

@@ -29,7 +29,7 @@ def ours(**options) -> TransformerLM:
 def assert_equal_logits(model: TransformerLM, architecture: str) -> None:
     """Compare the logits of two rows of tokens."""
     peer = peer_of(model, architecture)
-    take_their_angles(model, peer)
+    take_their_angles(model, peer, LENGTH)
     tokens = torch.randint(0, 97, (2, LENGTH), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         found, expected = model(tokens), peer(tokens).logits
