@@ -183,7 +183,9 @@ def covering_combinations() -> list[dict]:
 SMALL = dict(vocab_size=31, context_length=8, d_model=16, d_ff=16, num_layers=2, num_heads=4)
 
 
-@pytest.mark.parametrize("features", covering_combinations(), ids=lambda chosen: f"{len(chosen)}-features")
+@pytest.mark.parametrize(
+    "features", covering_combinations(), ids=lambda chosen: f"{len(chosen)}-features"
+)
 def test_any_two_features_work_together(features):
     fields = {**SMALL, **features}
     if "rope_scaling_type" in fields:
