@@ -8,10 +8,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nano_transformer.model.layers import softcap
-from nano_transformer.model.masks import BlockedMask, Mask
+from nano_transformer.model.masks import QUERY_BLOCK, BlockedMask, Mask
 
 EXPLICIT_MAX_KEYS = 256
-"""`auto` computes attention explicitly on CPU up to this many keys; measured in benches/bench_training.py."""
+"""`auto` computes attention in bfloat16 explicitly on CPU up to this many keys.
+
+Where bfloat16 is done in hardware (avx512_bf16), torch's kernel then loses to matrix products; in float32
+it wins at every length. Measured in benches/bench_training.py, as is `prefers_blocks`.
+"""
 
 
 def attend(
@@ -33,8 +37,9 @@ def attend(
     if isinstance(mask, BlockedMask):
         return _attend_in_blocks(q, k, v, mask, backend, cap)
     if backend in ("auto", "blocked"):
-        short = q.device.type == "cpu" and k.shape[2] <= EXPLICIT_MAX_KEYS
-        backend = "explicit" if short or cap is not None else "sdpa"
+        short = k.shape[2] <= EXPLICIT_MAX_KEYS and q.dtype == torch.bfloat16
+        explicit = cap is not None or (short and q.device.type == "cpu")
+        backend = "explicit" if explicit else "sdpa"
     if backend == "explicit":
         return _attend_explicitly(q, k, v, mask, cap)
     assert cap is None, "ModelConfig refuses a softcap with sdpa"
@@ -42,6 +47,14 @@ def attend(
         q, k, v, attn_mask=mask, is_causal=mask is None, enable_gqa=q.shape[1] != k.shape[1]
     )
     return mixed
+
+
+def prefers_blocks(backend: str, length: int, window: int | None, device: torch.device) -> bool:
+    """Say whether rows of `length` tokens are to be attended to in blocks."""
+    if backend == "auto":
+        windowed = window is not None and length >= max(2 * window, 2 * QUERY_BLOCK)
+        return windowed and device.type == "cpu"
+    return backend == "blocked"
 
 
 def _attention_weights(q: Tensor, k: Tensor, mask: Tensor | None, cap: float | None) -> Tensor:
@@ -91,10 +104,3 @@ def _taken(x: Tensor, positions: Tensor) -> Tensor:
         return x.index_select(2, positions)
     index = positions[:, None, :, None].expand(-1, x.shape[1], -1, x.shape[3])
     return x.gather(2, index)
-
-
-def prefers_blocks(backend: str, length: int, window: int | None, device: torch.device) -> bool:
-    """Say whether rows of `length` tokens are to be attended to in blocks."""
-    if backend == "auto":
-        return device.type == "cpu" and window is not None and length >= 4 * window
-    return backend == "blocked"

@@ -1,6 +1,7 @@
 """Which layers have a feature: the text forms `all`, `1,3,5`, `every:2`, `from:2` and `except:...`."""
 
 import re
+from collections.abc import Sequence
 
 from nano_transformer.errors import ConfigError
 
@@ -29,28 +30,29 @@ def layer_numbers(pattern: str, num_layers: int, *, field: str) -> tuple[int, ..
         (0, 1, 3, 4)
     """
     layers = range(num_layers)
-    if pattern.startswith("except:"):
-        excepted = layer_numbers(pattern.removeprefix("except:"), num_layers, field=field)
-        return tuple(layer for layer in layers if layer not in excepted)
+    named = _named(pattern.removeprefix("except:"), layers, field)
+    return tuple(layer for layer in layers if (layer in named) != pattern.startswith("except:"))
+
+
+def _named(pattern: str, layers: range, field: str) -> Sequence[int]:
     if pattern in ("all", "none"):
-        return tuple(layers) if pattern == "all" else ()
-    if match := re.fullmatch(r"every:([1-9]\d{0,8})", pattern):
+        return layers if pattern == "all" else ()
+    if match := re.fullmatch(r"every:([1-9][0-9]{0,8})", pattern):
         step = int(match[1])
-        return tuple(layers[step - 1 :: step])
-    if match := re.fullmatch(r"from:(\d{1,9})", pattern):
-        named = [int(match[1])]
-        found = tuple(layers[named[0] :])
-    elif re.fullmatch(r"\d{1,9}(,\d{1,9})*", pattern):
-        named = [int(number) for number in pattern.split(",")]
-        found = tuple(sorted(set(named)))
+        return layers[step - 1 :: step]
+    if match := re.fullmatch(r"from:([0-9]{1,9})", pattern):
+        numbers = [int(match[1])]
+        found: Sequence[int] = layers[numbers[0] :]
+    elif re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", pattern):
+        numbers = found = [int(number) for number in pattern.split(",")]
     else:
         raise ConfigError(
             f"`{field}` must be all, none, every:2, from:2, a list such as 1,3,5, or except: "
             f"before one of these; found {pattern!r}"
         )
-    if max(named) >= num_layers:
+    if max(numbers) >= len(layers):
         raise ConfigError(
-            f"`{field}` {pattern!r} names layer {max(named)}, but the layers of this model are 0 .. "
-            f"{num_layers - 1}; name one of these"
+            f"`{field}` {pattern!r} names layer {max(numbers)}, but the layers of this model are "
+            f"0 .. {len(layers) - 1}; name one of these"
         )
     return found
