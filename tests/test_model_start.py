@@ -25,8 +25,9 @@ def first_losses(config: ModelConfig) -> list[float]:
     """Return the loss of every horizon of a new model on random tokens, under random documents."""
     torch.manual_seed(0)
     model = TransformerLM(config)
-    tokens = torch.randint(0, config.vocab_size, (2, 129))
-    hidden = model.hidden(tokens[:, :-1], document_ids=torch.randint(0, 2, (2, 128)))
+    num_rows = 512 // config.d_model + 1  # a wider model scatters less
+    tokens = torch.randint(0, config.vocab_size, (num_rows, 129))
+    hidden = model.hidden(tokens[:, :-1], document_ids=torch.randint(0, 2, (num_rows, 128)))
     losses = []
     for horizon in range(1, 2 + config.num_mtp_heads):
         logits = model.logits(model.mtp_hidden(hidden, horizon))[:, : 129 - horizon]
