@@ -75,7 +75,7 @@ def counted_by_torch(config, rows, *, backward):
     return counter.get_total_flops()
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(config=configs(num_mtp_heads=0, attention_backend="explicit"), rows=st.integers(1, 3))
 def test_operations_are_those_that_torch_counts(config, rows):
     flops = row_flops(config, count_masked=True)
@@ -239,6 +239,16 @@ def test_activation_memory_is_what_autograd_keeps_within_2_per_cent(
     measured = saved_bytes(TransformerLM(config), 8, precision)
     estimate = found.total - found.logits // 2  # their gradient comes with the backward pass
     assert abs(estimate - measured) < 0.02 * measured
+
+
+@pytest.mark.parametrize(
+    ("precision", "length"), [("float32", 200), ("bfloat16", 256), ("bfloat16", 257)]
+)
+def test_automatic_attention_is_taken_to_be_what_it_is(precision, length):
+    config = ModelConfig(**SIZES["plain"], context_length=length)
+    found = activation_bytes(config, 2, precision=precision)
+    measured = saved_bytes(TransformerLM(config), 2, precision)
+    assert abs(found.total - found.logits // 2 - measured) < 0.02 * measured
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

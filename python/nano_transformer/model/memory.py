@@ -11,7 +11,7 @@ BYTES: dict[Precision, int] = {"float32": 4, "bfloat16": 2}
 """Bytes of one number."""
 
 EXPLICIT_MAX_KEYS = 256
-"""Up to this many keys the attention backend `auto` computes explicitly on a CPU."""
+"""Up to this many keys the attention backend `auto` computes bfloat16 explicitly on a CPU."""
 
 ADAMW_BYTES = 8
 """AdamW keeps two float32 averages per parameter."""
@@ -99,7 +99,7 @@ def activation_bytes(
     assert config.d_ff is not None, "resolve() derives d_ff"
     seq_len = config.context_length if seq_len is None else seq_len
     if keeps_scores is None:
-        keeps_scores = computes_explicitly(config, seq_len)
+        keeps_scores = computes_explicitly(config, seq_len, precision)
     D, tokens, size = config.d_model, batch_size * seq_len, BYTES[precision]
     query_width, kv_width = attention_widths(config)
     norm = 8 * D + size * D
@@ -123,11 +123,12 @@ def activation_bytes(
     )
 
 
-def computes_explicitly(config: ModelConfig, seq_len: int) -> bool:
+def computes_explicitly(config: ModelConfig, seq_len: int, precision: Precision) -> bool:
     """Say whether attention over rows of `seq_len` tokens is matmul and softmax on a CPU."""
     if config.attention_backend in ("explicit", "sdpa"):
         return config.attention_backend == "explicit"
-    return seq_len <= EXPLICIT_MAX_KEYS or config.attn_logit_softcap is not None
+    short = seq_len <= EXPLICIT_MAX_KEYS and precision == "bfloat16"
+    return short or config.attn_logit_softcap is not None
 
 
 def kv_cache_bytes(
