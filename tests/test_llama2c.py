@@ -29,13 +29,7 @@ ORDER = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Leave the second thread idle: on matrices this small, threads mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

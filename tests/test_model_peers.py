@@ -9,6 +9,8 @@ pytest.importorskip("transformers")
 
 from peers import peer_of, take_their_angles
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZES = dict(vocab_size=97, d_model=48, d_ff=80, num_layers=3, num_heads=4, num_kv_heads=2)
 LENGTH = 48
 

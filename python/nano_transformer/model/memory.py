@@ -134,7 +134,10 @@ def computes_explicitly(config: ModelConfig, seq_len: int, precision: Precision)
 def kv_cache_bytes(
     config: ModelConfig, batch_size: int, total_seq_len: int, *, bytes_per_number: int = 4
 ) -> int:
-    """Count the bytes of `allocate_kv_caches`: keys and values, and int64 positions and lengths."""
+    """Count the bytes of `allocate_kv_caches`: keys and values, and int64 positions and lengths.
+
+    Decoding with document ids adds 8 bytes a slot.
+    """
     _, kv_width = attention_widths(config)
     per_slot = 2 * kv_width * bytes_per_number + 8
     return config.num_layers * batch_size * (total_seq_len * per_slot + 8)
