@@ -1,10 +1,12 @@
-"""A checkpoint of llama2.c tells the story that a loop in plain numpy over the same file tells."""
+"""A checkpoint of llama2.c gives what a loop in plain numpy over the same file gives."""
 
 import struct
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nano_transformer import generate
 from nano_transformer.errors import CheckpointError
@@ -42,20 +44,41 @@ def stories(stories_path):
     return load_llama2c(stories_path)
 
 
-def read_plainly(path):
-    """Return the header's numbers and the file's tensors by name, one array for all layers."""
-    data = path.read_bytes()
-    D, F, L, H, G, V, S = struct.unpack("<7i", data[:28])
+@pytest.fixture(scope="module")
+def tiny_file(tmp_path_factory):
+    """A file of two layers with random weights, its angles as llama2.c writes them."""
+    header = (24, 20, 2, 6, 3, 11, 7)
+    generator = np.random.default_rng(5)
+    arrays = {name: generator.normal(size=shape) for name, shape in shapes_of(header).items()}
+    angles = np.outer(np.arange(7), 10000.0 ** (-np.arange(2) / 2))
+    arrays |= {"cos": np.cos(angles), "sin": np.sin(angles)}
+    path = tmp_path_factory.mktemp("llama2c") / "tiny.bin"
+    tensors = b"".join(array.astype("<f4").tobytes() for array in arrays.values())
+    path.write_bytes(struct.pack("<7i", *header) + tensors)
+    return path
+
+
+def shapes_of(header):
+    """Return the shapes of a tied file's tensors in their order, each for all layers."""
+    D, F, L, H, G, V, S = header
     K = D // H
     shapes = [(V, D), (L, D), (L, D, D), (L, G * K, D), (L, G * K, D), (L, D, D), (L, D)]
     shapes += [(L, F, D), (L, D, F), (L, F, D), (D,), (S, K // 2), (S, K // 2)]
+    return dict(zip(ORDER, shapes, strict=True))
+
+
+def read_plainly(path):
+    """Return the header's numbers and the file's tensors by name, one array for all layers."""
+    data = path.read_bytes()
+    header = struct.unpack("<7i", data[:28])
     arrays, start = {}, 28
-    for name, shape in zip(ORDER, shapes, strict=True):
+    for name, shape in shapes_of(header).items():
         count = int(np.prod(shape))
         arrays[name] = np.frombuffer(data, "<f4", count, start).reshape(shape).astype(np.float64)
         start += 4 * count
     assert start == len(data)
-    return (L, H, G, K), arrays
+    D, _, L, H, G, _, _ = header
+    return (L, H, G, D // H), arrays
 
 
 def rms_norm(x, gain):
@@ -162,6 +185,14 @@ def test_low_precision_moves_the_logits_by_about_its_epsilon(stories_path, plain
     assert eps / 4 < off < 2 * eps if dtype != torch.float32 else off < 4 * eps
 
 
+def test_a_tiny_file_gives_the_logits_of_the_plain_loop(tiny_file):
+    tokens, plain = [3, 1, 4, 1, 5, 9, 2], PlainLlama(tiny_file)
+    expected = np.array([plain.next_logits(token) for token in tokens])
+    with torch.no_grad():
+        found = load_llama2c(tiny_file).double()(torch.tensor([tokens]))[0]
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_half_split_pairs_give_the_scores_of_interleaved_ones():
     generator = np.random.default_rng(0)
     query, key = generator.normal(size=(2, 8, 5))  # [K,D] each
@@ -180,16 +211,16 @@ def test_half_split_pairs_give_the_scores_of_interleaved_ones():
     assert np.isclose(turned(ours[0] @ x, 7) @ turned(ours[1] @ y, 3), expected, rtol=1e-12)
 
 
-def test_an_untied_file_has_its_own_output_projection(stories_path, tmp_path):
-    data = stories_path.read_bytes()
-    header = list(struct.unpack("<7i", data[:28]))
-    head = np.random.default_rng(1).normal(size=(512, 64)).astype("<f4")
-    header[5] = -header[5]
+def test_an_untied_file_has_its_own_output_projection(tiny_file, tmp_path):
+    data = changed(tiny_file.read_bytes(), 5, -11)
+    head = np.random.default_rng(1).normal(size=(11, 24)).astype("<f4")
     path = tmp_path / "untied.bin"
-    path.write_bytes(struct.pack("<7i", *header) + data[28:] + head.tobytes())
-    model = load_llama2c(path)
-    assert np.array_equal(model.head.weight.detach().numpy(), head)
-    assert not model.config.tie_embeddings
+    path.write_bytes(data + head.tobytes())
+    model, tied = load_llama2c(path), load_llama2c(tiny_file)
+    tokens = torch.arange(7)[None]
+    with torch.no_grad():
+        expected = tied.hidden(tokens) @ torch.from_numpy(head).T
+        torch.testing.assert_close(model(tokens), expected)
 
 
 def changed(data, index, value):
@@ -206,22 +237,44 @@ def changed(data, index, value):
         (lambda data: data + b"\0", "followed by something else"),
         (lambda data: changed(data, 0, 0x616B3432), "later format"),
         (
-            lambda data: changed(data, 0, -64),
+            lambda data: changed(data, 0, -24),
             "no checkpoint of llama2.c: `d_model` must be at least",
         ),
-        (lambda data: changed(data, 0, 63), "no checkpoint of llama2.c: `d_model` 63"),
-        (lambda data: changed(data, 4, 3), "no checkpoint of llama2.c: `num_heads` 8"),
+        (lambda data: changed(data, 0, 23), "no checkpoint of llama2.c: `d_model` 23"),
+        (lambda data: changed(data, 4, 4), "no checkpoint of llama2.c: `num_heads` 6"),
         (lambda data: changed(data, 5, 0), "no checkpoint of llama2.c: `vocab_size`"),
-        (lambda data: changed(data, 2, 6), "cut short"),
+        (lambda data: changed(data, 2, 3), "cut short"),
+        (lambda data: changed(data, 2, 1), "followed by something else"),
         (lambda data: changed(data, 2, 2**31 - 1), "`num_layers` 2,147,483,647, more than all"),
         (lambda data: changed(data, 100, 0x7FC00000), "not finite"),
         (lambda data: data[:-4] + struct.pack("<f", 0.5), "other angles"),
     ],
 )
-def test_a_malformed_file_is_refused_with_one_sentence(stories_path, tmp_path, damage, message):
+def test_a_malformed_file_is_refused_with_one_sentence(tiny_file, tmp_path, damage, message):
     path = tmp_path / "damaged.bin"
-    path.write_bytes(damage(stories_path.read_bytes()))
+    path.write_bytes(damage(tiny_file.read_bytes()))
     with pytest.raises(CheckpointError, match=r"damaged\.bin") as refusal:
         load_llama2c(path)
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+INT32 = st.integers(-(2**31), 2**31 - 1)
+
+
+@given(
+    header=st.lists(st.one_of(st.none(), st.integers(-30, 30), INT32), min_size=7, max_size=7),
+    end=st.none() | st.integers(0, 2_000),
+)
+def test_no_header_gets_past_the_checks_or_breaks_them(tiny_file, tmp_path_factory, header, end):
+    data = tiny_file.read_bytes()
+    for index, value in enumerate(header):
+        data = data if value is None else changed(data, index, value)
+    path = tmp_path_factory.getbasetemp() / "any.bin"
+    path.write_bytes(data[:end])
+    try:
+        model = load_llama2c(path)
+    except CheckpointError:
+        return
+    tables = 2 * model.config.context_length * (model.config.head_width // 2)
+    assert 28 + 4 * (model.num_parameters() + tables) == len(data[:end])
