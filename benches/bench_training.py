@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from nano_transformer.evaluation.cross_entropy import token_losses
 from nano_transformer.model.attention_backends import attend
-from nano_transformer.model.masks import blocked_mask, full_mask
+from nano_transformer.model.masks import blocked_mask, full_mask, segment_starts
 
 ROUNDS = 9
 
@@ -51,23 +51,34 @@ def bench_attention(length: int, dtype: torch.dtype) -> None:
     )
 
 
-def bench_windows(length: int, window: int, dtype: torch.dtype) -> None:
-    """Compare attention within a window over all keys, and in blocks of queries, of several sizes."""
+def bench_windows(length: int, window: int | None, dtype: torch.dtype) -> None:
+    """Compare attention under a mask over all keys, and in blocks of queries, of several sizes.
+
+    Without a window the mask is of documents of 90 tokens.
+    """
     tokens = max(2048, length)
     q, k, v = (
         torch.randn(tokens // length, 8, length, 32, dtype=dtype, requires_grad=True)
         for _ in range(3)
     )
-    cpu = q.device
-    full = full_mask(length, window=window, global_tokens=0, starts=None, device=cpu)
+    cpu, starts = q.device, None
+    if window is None:
+        positions = torch.arange(length)
+        starts = segment_starts((positions // 90).expand(len(q), -1), positions)
+    full = full_mask(length, window=window, global_tokens=0, starts=starts, device=cpu)
     jobs: dict[str, Callable[[], Tensor]] = {"sdpa": partial(attend, q, k, v, full, "sdpa")}
     for size in (64, 128, 256):
         if size < length:
             blocks = blocked_mask(
-                length, window=window, global_tokens=0, starts=None, device=cpu, query_block=size
+                length,
+                window=window,
+                global_tokens=0,
+                starts=starts,
+                device=cpu,
+                query_block=size,
             )
             jobs[f"blocks of {size}"] = partial(attend, q, k, v, blocks, "auto")
-    interleaved(jobs, f"{str(dtype).removeprefix('torch.')}, T={length}, window {window}")
+    interleaved(jobs, f"{str(dtype).removeprefix('torch.')}, T={length}, {window or 'documents'}")
 
 
 def bench_cross_entropy(vocab_size: int) -> None:
@@ -93,7 +104,7 @@ def main() -> None:
         for length in (64, 128, 256, 512, 1024):
             bench_attention(length, dtype)
         for length in (256, 512, 1024, 2048):
-            for window in (64, 128, 256):
+            for window in (64, 128, 256, None):
                 bench_windows(length, window, dtype)
     for vocab_size in (1_024, 4_096, 10_000, 32_000):
         bench_cross_entropy(vocab_size)

@@ -12,7 +12,7 @@ from attention_by_hand import attention_by_hand, mask_by_hand
 from nano_transformer import ModelConfig, ScaledDotProductAttention, TransformerLM
 from nano_transformer.errors import ConfigError
 from nano_transformer.model.attention_backends import attend
-from nano_transformer.model.masks import blocked_mask, full_mask, segment_starts
+from nano_transformer.model.masks import BlockedMask, blocked_mask, full_mask, segment_starts
 
 CPU = torch.device("cpu")
 ROW = st.lists(st.integers(0, 1), min_size=6, max_size=6)
@@ -299,3 +299,30 @@ def test_document_ids_of_another_shape_are_refused():
     model = TransformerLM(vocab_size=31, d_model=16, num_layers=1, num_heads=2)
     with pytest.raises(ConfigError, match=r"\(1, 4\).*\(1, 5\)"):
         model(torch.zeros(1, 5).long(), document_ids=torch.zeros(1, 4).long())
+
+
+@pytest.mark.parametrize(
+    ("window", "documents", "backend", "expected"),
+    [
+        (None, False, "auto", None),
+        (500, False, "auto", None),
+        (40, False, "auto", BlockedMask),
+        (None, True, "auto", BlockedMask),
+        (40, True, "sdpa", torch.Tensor),
+        (None, False, "blocked", BlockedMask),
+        (None, False, "explicit", None),
+    ],
+)
+def test_blocks_are_taken_where_a_long_row_needs_a_mask(window, documents, backend, expected):
+    model = TransformerLM(
+        vocab_size=31,
+        d_model=16,
+        num_layers=1,
+        num_heads=2,
+        attention_window_size=window,
+        attention_backend=backend,
+    )
+    tokens = torch.zeros(1, 300).long()
+    (mask,) = model.masks(tokens, tokens if documents else None)
+    assert mask is None if expected is None else isinstance(mask, expected)
+    assert not isinstance(model.masks(tokens[:, :50])[0], BlockedMask) or backend == "blocked"

@@ -49,11 +49,13 @@ def attend(
     return mixed
 
 
-def prefers_blocks(backend: str, length: int, window: int | None, device: torch.device) -> bool:
-    """Say whether rows of `length` tokens are to be attended to in blocks."""
+def prefers_blocks(backend: str, length: int, needs_mask: bool, device: torch.device) -> bool:
+    """Say whether rows of `length` tokens are to be attended to in blocks of queries.
+
+    Blocks leave out keys that no query of theirs sees. Without a mask torch's kernel does that itself.
+    """
     if backend == "auto":
-        windowed = window is not None and length >= max(2 * window, 2 * QUERY_BLOCK)
-        return windowed and device.type == "cpu"
+        return needs_mask and length >= 2 * QUERY_BLOCK and device.type == "cpu"
     return backend == "blocked"
 
 

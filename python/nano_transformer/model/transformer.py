@@ -165,7 +165,8 @@ class TransformerLM(nn.Module):
             starts = segment_starts(document_ids, torch.arange(length, device=device))
 
         def build(window: int | None) -> Mask:
-            blocks = prefers_blocks(self.config.attention_backend, length, window, device)
+            needs_mask = starts is not None or (window is not None and window < length)
+            blocks = prefers_blocks(self.config.attention_backend, length, needs_mask, device)
             return (blocked_mask if blocks else full_mask)(
                 length,
                 window=window,
