@@ -243,6 +243,21 @@ def test_activation_memory_is_what_autograd_keeps_within_2_per_cent(
     assert abs(estimate - measured) < 0.02 * measured
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("attention_backend", ["auto", "explicit", "sdpa"])
+def test_activation_memory_with_windows_is_near_what_autograd_keeps(attention_backend, precision):
+    config = ModelConfig(
+        **SIZES["plain"],
+        context_length=512,
+        attention_window_size=64,
+        attention_global_tokens=8,
+        attention_backend=attention_backend,
+    )
+    found = activation_bytes(config, 2, precision=precision)
+    measured = saved_bytes(TransformerLM(config), 2, precision)
+    assert abs(found.total - found.logits // 2 - measured) < 0.15 * measured
+
+
 @pytest.mark.parametrize(
     ("precision", "length"), [("float32", 200), ("bfloat16", 256), ("bfloat16", 257)]
 )
