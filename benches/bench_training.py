@@ -78,7 +78,8 @@ def bench_windows(length: int, window: int | None, dtype: torch.dtype) -> None:
                 query_block=size,
             )
             jobs[f"blocks of {size}"] = partial(attend, q, k, v, blocks, "auto")
-    interleaved(jobs, f"{str(dtype).removeprefix('torch.')}, T={length}, {window or 'documents'}")
+    masked_by = "documents" if window is None else f"window {window}"
+    interleaved(jobs, f"{str(dtype).removeprefix('torch.')}, T={length}, {masked_by}")
 
 
 def bench_cross_entropy(vocab_size: int) -> None:

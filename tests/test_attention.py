@@ -99,7 +99,7 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-def memory_of(backend: str, length: int, window: int) -> tuple[int, int]:
+def memory_of(build, backend: str, length: int) -> tuple[int, int]:
     """Return the numbers in the largest tensor, and in all that the forward pass keeps for the backward."""
     inputs = [torch.randn(1, 2, length, 4, requires_grad=True) for _ in range(3)]
     kept: dict[int, int] = {}
@@ -109,25 +109,23 @@ def memory_of(backend: str, length: int, window: int) -> tuple[int, int]:
         kept[storage.data_ptr()] = storage.nbytes() // 4
         return tensor
 
-    rule = dict(window=window, global_tokens=4, starts=None, device=CPU)
     with LargestTensor() as largest, torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-        mask = blocked_mask(length, **rule) if backend == "blocked" else full_mask(length, **rule)
-        mixed = attend(*inputs, mask, backend)
-        mixed.sum().backward()
+        mask = build(length, window=64, global_tokens=4, starts=None, device=CPU)
+        attend(*inputs, mask, backend).sum().backward()
     return largest.numel, sum(kept.values())
 
 
-def test_the_blocked_path_keeps_length_times_window_numbers():
-    (largest, kept), (largest_of_twice, kept_of_twice) = (
-        memory_of("blocked", length, 64) for length in (1024, 2048)
-    )
+@pytest.mark.parametrize("backend", ["sdpa", "explicit"])
+def test_the_blocked_path_keeps_length_times_window_numbers(backend):
+    largest, kept = memory_of(blocked_mask, backend, 1024)
+    largest_of_twice, kept_of_twice = memory_of(blocked_mask, backend, 2048)
     # Weights of a block: 2 heads, 128 queries, at most 64 + 127 + 4 keys; or a whole input.
     assert largest <= max(2 * 128 * 195, 2 * 1024 * 4)
     assert largest_of_twice <= max(2 * 128 * 195, 2 * 2048 * 4)
     assert kept_of_twice < 2.2 * kept
-    full, kept_of_full = memory_of("explicit", 2048, 64)
-    assert full >= 2048 * 2048
-    assert kept_of_full > 5 * kept_of_twice
+    largest_of_full, kept_of_full = memory_of(full_mask, backend, 2048)
+    assert largest_of_full >= 2048 * 2048
+    assert kept_of_full > 3 * kept_of_twice
 
 
 # What may be asked of a model, one value each, and the pairs that exclude each other with the reason.
