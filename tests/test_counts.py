@@ -236,8 +236,7 @@ def test_activation_memory_is_what_autograd_keeps_within_2_per_cent(
     name, attention_backend, precision
 ):
     config = ModelConfig(**SIZES[name], context_length=64, attention_backend=attention_backend)
-    keeps_scores = attention_backend == "explicit"
-    found = activation_bytes(config, 8, precision=precision, keeps_scores=keeps_scores)
+    found = activation_bytes(config, 8, precision=precision)
     measured = saved_bytes(TransformerLM(config), 8, precision)
     estimate = found.total - found.logits // 2  # their gradient comes with the backward pass
     assert abs(estimate - measured) < 0.02 * measured

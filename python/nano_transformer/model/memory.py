@@ -53,16 +53,13 @@ def training_bytes(
     seq_len: int | None = None,
     *,
     precision: Precision = "float32",
-    keeps_scores: bool | None = None,
 ) -> TrainingBytes:
     """Estimate the memory of a training step with AdamW; arguments as in `activation_bytes`.
 
     Weights, gradients and optimizer state are float32 and exact.
     """
     numbers = count_parameters(config).total
-    activations = activation_bytes(
-        config, batch_size, seq_len, precision=precision, keeps_scores=keeps_scores
-    )
+    activations = activation_bytes(config, batch_size, seq_len, precision=precision)
     return TrainingBytes(4 * numbers, 4 * numbers, ADAMW_BYTES * numbers, activations.total)
 
 
@@ -72,7 +69,6 @@ def activation_bytes(
     seq_len: int | None = None,
     *,
     precision: Precision = "float32",
-    keeps_scores: bool | None = None,
 ) -> ActivationBytes:
     """Estimate what autograd keeps of one micro-step, as the model runs uncompiled on a CPU.
 
@@ -93,14 +89,11 @@ def activation_bytes(
         batch_size: Rows of a micro-step.
         seq_len: Tokens of a row; None: the model's context length.
         precision: That of matrix products; weights and the residual stream are float32 always.
-        keeps_scores: Whether the softmax is kept whole, as explicit attention does; None: as the
-            configured backend does on a CPU.
     """
     config = config.resolve()
     assert config.d_ff is not None, "resolve() derives d_ff"
     seq_len = config.context_length if seq_len is None else seq_len
-    if keeps_scores is None:
-        keeps_scores = computes_explicitly(config, seq_len, precision)
+    keeps_scores = computes_explicitly(config, seq_len, precision)
     D, tokens, size = config.d_model, batch_size * seq_len, BYTES[precision]
     query_width, kv_width = attention_widths(config)
     norm = 8 * D + size * D
