@@ -23,7 +23,7 @@ def draw(seed: int, batch: int, heads: tuple[int, int], length: int, dtype=torch
     generator = torch.Generator().manual_seed(seed)
     shapes = [(batch, heads[0], length, 4)] + 2 * [(batch, heads[1], length, 4)]
     made = [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
-    return [(2 * tensor).to(dtype).requires_grad_() for tensor in made]
+    return [tensor.to(dtype).requires_grad_() for tensor in made]
 
 
 def outcome(mixed: torch.Tensor, inputs: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -86,7 +86,7 @@ def test_inductor_compiles_every_variant_to_equal_numbers(fields):
 def test_a_changed_window_reaches_the_compiled_model():
     torch._dynamo.reset()
     tokens, _ = batch()
-    model = random_model(attention_backend="sdpa").double()
+    model = random_model(attention_backend="sdpa", num_layers=1).double().requires_grad_(False)
     compiled = torch.compile(model, fullgraph=True, dynamic=False, backend="aot_eager")
     for window in (None, 3):
         model.set_attention_window(window)
@@ -114,10 +114,10 @@ def cast(model: torch.nn.Module, dtype: torch.dtype):
 
 @pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
 def test_bfloat16_autocast_stays_near_float32(fields):
-    # A step of bfloat16 is 2^-8; a few layers of rounding stay within five of them on average.
+    # A step of bfloat16 is 2^-8; a few layers of rounding stay within three of them on average.
     model = random_model(**fields)
     autocast = lambda _: torch.autocast("cpu", torch.bfloat16)  # noqa: E731
-    check_low_precision(model, "cpu", autocast, 5 * 2**-8)
+    check_low_precision(model, "cpu", autocast, 3 * 2**-8)
     with torch.autocast("cpu", torch.bfloat16):
         loss = model(batch()[0]).float().square().mean()
     loss.backward()
@@ -130,7 +130,7 @@ def test_bfloat16_autocast_stays_near_float32(fields):
 @pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
 def test_weights_in_half_precision_stay_near_float32(fields, dtype):
     step = 2**-8 if dtype == torch.bfloat16 else 2**-11
-    check_low_precision(random_model(**fields), "cpu", lambda m: cast(m, dtype), 6 * step)
+    check_low_precision(random_model(**fields), "cpu", lambda m: cast(m, dtype), 4 * step)
 
 
 @pytest.mark.gpu

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nano_transformer import ModelConfig
+from nano_transformer import ModelConfig, TransformerLM
 from nano_transformer.config_io import from_plain, to_plain
 from nano_transformer.errors import ConfigError
 from nano_transformer.model.layer_pattern import layer_numbers
@@ -114,6 +114,16 @@ def test_a_configuration_saved_before_the_newer_fields_means_what_it_meant():
         final_logit_softcap=None,
         num_mtp_heads=0,
     )
+
+
+def test_weights_keep_the_names_and_order_that_saved_runs_have():
+    # An optimizer's state is saved by the weights' order, so that the order is part of the format.
+    block = "attention_norm attention.qkv attention.out attention.query_norm attention.key_norm"
+    block += " feed_forward_norm feed_forward.gate_up feed_forward.down"
+    names = ["embedding", *(f"blocks.0.{name}" for name in block.split()), "final_norm", "head"]
+    model = TransformerLM(small(num_layers=1, tie_embeddings=False))
+    assert [name for name, _ in model.named_parameters()] == [f"{name}.weight" for name in names]
+    assert list(model.state_dict()) == [f"{name}.weight" for name in names]
 
 
 def test_a_resolved_configuration_comes_back_from_plain_data():

@@ -63,13 +63,13 @@ class MultiHeadSelfAttention(nn.Module):
         kv_width = self.num_kv_heads * self.head_width
         self.split_sizes = [query_width, kv_width, kv_width]
         self.qkv = Linear(config.d_model, sum(self.split_sizes))
+        self.out = Linear(query_width, config.d_model, std=into_stream_std(query_width, config))
         self.query_norm: nn.Module = nn.Identity()
         self.key_norm: nn.Module = nn.Identity()
         if config.use_qk_norm:
             self.query_norm = RMSNorm(self.head_width, config.norm_eps)
             self.key_norm = RMSNorm(self.head_width, config.norm_eps)
         self.mix = ScaledDotProductAttention(config.attention_backend, config.attn_logit_softcap)
-        self.out = Linear(query_width, config.d_model, std=into_stream_std(query_width, config))
 
     def forward(
         self,

@@ -143,6 +143,7 @@ class TransformerLM(nn.Module):
             self.rope.reserve(int(positions.max()) + 1)
         rope = self.rope.tables(positions)
         if masks is None:
+            assert stores is None, "decoding hands in the masks over its caches' keys"
             masks = self.masks(token_ids, document_ids)
         x = self.embedding(token_ids)  # [B,T,D]
         if self.config.scale_embeddings:
