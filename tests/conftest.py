@@ -1,6 +1,7 @@
 """Hypothesis profiles and the fixtures that several tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,17 @@ def both_backends() -> None:
     """Skip a comparison of the backends where only one is there."""
     if native_module() is None:
         pytest.skip("the Rust extension is not built")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Leave other cores idle: on matrices this small, torch's threads mostly wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from nano_transformer import (
     TransformerLM,
 )
 from nano_transformer.errors import ConfigError
-from nano_transformer.model.attention import attend
+from nano_transformer.model.attention_backends import attend
 from nano_transformer.model.masks import visible
 from nano_transformer.model.rope import RotaryEmbedding, rotate
 
@@ -208,7 +208,7 @@ def test_parameters_are_counted_once_when_tied():
 
 
 def test_blocks_are_usable_alone():
-    config = tiny()
+    config = tiny().resolve()
     rope = RotaryEmbedding(config.head_width, 10000.0, 6).tables(torch.arange(6))
     x = torch.randn(1, 6, 32)
     assert MultiHeadSelfAttention(config)(x, rope).shape == (1, 6, 32)

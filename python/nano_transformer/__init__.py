@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from nano_transformer.inference.decoding import decode_step, generate, prefill
     from nano_transformer.inference.kv_cache import KVCache, allocate_kv_caches
     from nano_transformer.inference.sampling import sample_next_token
-    from nano_transformer.model.attention import MultiHeadSelfAttention
+    from nano_transformer.model.attention import MultiHeadSelfAttention, ScaledDotProductAttention
     from nano_transformer.model.config import ModelConfig
-    from nano_transformer.model.layers import RMSNorm, SwiGLU
+    from nano_transformer.model.layers import Embedding, Linear, RMSNorm, SwiGLU
     from nano_transformer.model.transformer import TransformerBlock, TransformerLM
     from nano_transformer.tokenization.tokenizer import Tokenizer
     from nano_transformer.tokenization.training import train_bpe
@@ -33,9 +33,9 @@ _HOMES = {
     "inference.decoding": ("decode_step", "generate", "prefill"),
     "inference.kv_cache": ("KVCache", "allocate_kv_caches"),
     "inference.sampling": ("sample_next_token",),
-    "model.attention": ("MultiHeadSelfAttention",),
+    "model.attention": ("MultiHeadSelfAttention", "ScaledDotProductAttention"),
     "model.config": ("ModelConfig",),
-    "model.layers": ("RMSNorm", "SwiGLU"),
+    "model.layers": ("Embedding", "Linear", "RMSNorm", "SwiGLU"),
     "model.transformer": ("TransformerBlock", "TransformerLM"),
     "tokenization.tokenizer": ("Tokenizer",),
     "tokenization.training": ("train_bpe",),
@@ -46,11 +46,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "Embedding",
     "KVCache",
+    "Linear",
     "ModelConfig",
     "MultiHeadSelfAttention",
     "OptimizerConfig",
     "RMSNorm",
+    "ScaledDotProductAttention",
     "SwiGLU",
     "Tokenizer",
     "Trainer",

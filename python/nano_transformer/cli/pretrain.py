@@ -7,7 +7,9 @@ from typing import Any
 
 from nano_transformer.cli.console import Progress, logger, run_command
 from nano_transformer.cli.flags import flag_group, flags_type, parse, values
+from nano_transformer.cli.plan import PlanFlags, write_plan
 from nano_transformer.data.config import DataConfig
+from nano_transformer.data.planned_vocabulary import planned_vocabulary
 from nano_transformer.errors import ConfigError
 from nano_transformer.model.config import ModelConfig
 from nano_transformer.training.config import OptimizerConfig, TrainerConfig
@@ -23,7 +25,9 @@ GROUPS = {
     "trainer": TrainerConfig,
 }
 Flags = flags_type(
-    "Flags", {key: flag_group(cls, derived=DERIVED.get(cls, ())) for key, cls in GROUPS.items()}
+    "Flags",
+    {key: flag_group(cls, derived=DERIVED.get(cls, ())) for key, cls in GROUPS.items()}
+    | {"command": flag_group(PlanFlags)},
 )
 CHANGEABLE_ON_RESUME = {
     *("max_iters", "log_interval", "device", "output_dir", "resume_from", "overwrite"),
@@ -110,7 +114,12 @@ def component_configs(flags: Any, vocab_size: int) -> tuple[DataConfig, ModelCon
 
 def _pretrain(flags: Any) -> None:
     # What can be refused is refused before any text is read; the true vocabulary size comes later.
-    data_config, _, planned = component_configs(flags, vocab_size=1)
+    data_config, model_config, planned = component_configs(flags, vocab_size=1)
+    if flags.command.plan:
+        vocabulary = planned_vocabulary(data_config)
+        model_config = dataclasses.replace(model_config, vocab_size=vocabulary.size)
+        write_plan(vocabulary, model_config, planned)
+        return
 
     import torch
 

@@ -9,13 +9,17 @@ from nano_transformer.errors import ConfigError
 from nano_transformer.inference.config import Strategy
 from nano_transformer.inference.kv_cache import KVCache, allocate_kv_caches
 from nano_transformer.inference.sampling import sample_next_token
-from nano_transformer.model.masks import visible
+from nano_transformer.model.masks import Mask, mask_per_layer, segment_starts, visible
 from nano_transformer.model.transformer import TransformerLM
 
 
 @torch.no_grad()
 def prefill(
-    model: TransformerLM, prompt: Tensor, kv_caches: Sequence[KVCache]
+    model: TransformerLM,
+    prompt: Tensor,
+    kv_caches: Sequence[KVCache],
+    *,
+    document_ids: Tensor | None = None,
 ) -> tuple[Tensor, Sequence[KVCache]]:
     """Read tokens into the caches, after those already there.
 
@@ -23,22 +27,47 @@ def prefill(
         model: The model that decodes.
         prompt: Token ids, [B,T].
         kv_caches: One cache per layer; advanced in place.
+        document_ids: Document of every token, [B,T], where attention is to stay inside each; given
+            in all calls on the same caches or in none.
 
     Returns:
         Logits after the last token, [B,V], and the same caches.
     """
-    reserved = [cache.reserve(prompt.shape[1]) for cache in kv_caches]
+    reserved = [cache.reserve(prompt.shape[1], document_ids) for cache in kv_caches]
     positions = reserved[0]  # [B,T], alike in all layers
-    mask = visible(positions, kv_caches[0].filled_positions())  # [B,1,T,S]
-    hidden = model.hidden(prompt, positions=positions, mask=mask, stores=kv_caches)
+    masks = _decoding_masks(model, kv_caches[0], positions)
+    hidden = model.hidden(prompt, positions=positions, masks=masks, stores=kv_caches)
     return model.logits(hidden[:, -1]), kv_caches
 
 
 def decode_step(
-    model: TransformerLM, token_ids: Tensor, kv_caches: Sequence[KVCache]
+    model: TransformerLM,
+    token_ids: Tensor,
+    kv_caches: Sequence[KVCache],
+    *,
+    document_ids: Tensor | None = None,
 ) -> tuple[Tensor, Sequence[KVCache]]:
-    """Read one more token per row, [B,1]; returns as `prefill` does."""
-    return prefill(model, token_ids, kv_caches)
+    """Read one more token per row, [B,1]; arguments and result as of `prefill`."""
+    return prefill(model, token_ids, kv_caches, document_ids=document_ids)
+
+
+def _decoding_masks(model: TransformerLM, cache: KVCache, positions: Tensor) -> list[Mask]:
+    """Return the mask [B,1,T,S] of every layer, from the positions in the cache's slots."""
+    key_positions, documents = cache.filled_positions(), cache.filled_documents()  # [B,S] each
+    key_starts = None if documents is None else segment_starts(documents, key_positions)
+    query_starts = None if key_starts is None else key_starts[:, -positions.shape[1] :]
+
+    def build(window: int | None) -> Mask:
+        return visible(
+            positions,
+            key_positions,
+            window=window,
+            global_tokens=model.config.attention_global_tokens,
+            query_starts=query_starts,
+            key_starts=key_starts,
+        )
+
+    return mask_per_layer(model.attention_windows, build)
 
 
 def context_start(length: int, context_length: int) -> int:

@@ -28,6 +28,7 @@ class KVCache:
         self.keys = torch.zeros(shape, dtype=dtype, device=device)  # [B,G,S,K]
         self.values = torch.zeros(shape, dtype=dtype, device=device)  # [B,G,S,K]
         self.slot_positions = torch.full((batch_size, num_slots), -1, device=device)  # [B,S]
+        self.slot_documents: Tensor | None = None  # [B,S], once documents are given
         self.lengths = torch.zeros(batch_size, dtype=torch.long, device=device)  # [B]
         self._reserved = slice(0, 0)
 
@@ -36,14 +37,19 @@ class KVCache:
         """How many positions the cache can hold."""
         return self.slot_positions.shape[1]
 
-    def reserve(self, num_tokens: int) -> Tensor:
+    def reserve(self, num_tokens: int, document_ids: Tensor | None = None) -> Tensor:
         """Assign the next `num_tokens` positions of every row to slots and advance the lengths.
+
+        Args:
+            num_tokens: Tokens to make room for in each row.
+            document_ids: Their documents, [B,T], or None: in all calls or in none.
 
         Returns:
             Their absolute positions, [B,T].
 
         Raises:
-            ConfigError: When the slots do not suffice; the cache is left as it was.
+            ConfigError: When the slots do not suffice, or documents are given in some calls only; the
+                cache is left as it was.
         """
         first = self._reserved.stop
         if first + num_tokens > self.num_slots:
@@ -51,15 +57,39 @@ class KVCache:
                 f"the key/value cache holds {self.num_slots} positions, {first} are taken and "
                 f"{num_tokens} more were given; allocate it with total_seq_len={first + num_tokens}"
             )
+        self._check_documents(num_tokens, document_ids)
         self._reserved = slice(first, first + num_tokens)
         positions = self.lengths[:, None] + torch.arange(num_tokens, device=self.lengths.device)
         self.slot_positions[:, self._reserved] = positions
+        if document_ids is not None:
+            if self.slot_documents is None:
+                self.slot_documents = torch.zeros_like(self.slot_positions)
+            self.slot_documents[:, self._reserved] = document_ids
         self.lengths += num_tokens
         return positions
+
+    def _check_documents(self, num_tokens: int, document_ids: Tensor | None) -> None:
+        if self._reserved.stop > 0 and (document_ids is None) != (self.slot_documents is None):
+            raise ConfigError(
+                "document ids must be given in every call on a key/value cache or in none; found "
+                f"a call {'without' if document_ids is None else 'with'} them after one that differs"
+            )
+        expected = (self.slot_positions.shape[0], num_tokens)
+        if document_ids is not None and document_ids.shape != expected:
+            raise ConfigError(
+                f"expected document ids of shape {expected}, one per token; "
+                f"found {tuple(document_ids.shape)}"
+            )
 
     def filled_positions(self) -> Tensor:
         """Return the absolute positions of the filled slots, [B,S]."""
         return self.slot_positions[:, : self._reserved.stop]
+
+    def filled_documents(self) -> Tensor | None:
+        """Return the documents of the filled slots, [B,S]; None when attention is not masked by them."""
+        return (
+            None if self.slot_documents is None else self.slot_documents[:, : self._reserved.stop]
+        )
 
     def write(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store keys and values [B,G,T,K] in the slots reserved last; return all filled ones [B,G,S,K].
@@ -83,6 +113,7 @@ class KVCache:
     def reset(self) -> None:
         """Forget everything; the memory stays."""
         self.slot_positions.fill_(-1)
+        self.slot_documents = None
         self.lengths.zero_()
         self._reserved = slice(0, 0)
 
@@ -100,6 +131,7 @@ def allocate_kv_caches(
     """
     config = model.config
     assert config.num_kv_heads is not None, "a model's configuration is resolved"
+    assert config.head_width is not None, "a model's configuration is resolved"
     weight = model.embedding.weight
     return [
         KVCache(
