@@ -17,7 +17,7 @@ from nano_transformer.tokenization.vocabulary import check_thread_count, refuse_
 STRETCH_BYTES = 1 << 28
 """Text whose ids are in memory together when a file is encoded stretch by stretch."""
 
-NarrowIds = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
+NarrowIds = npt.NDArray[np.unsignedinteger]
 
 
 class FileEncoding:
