@@ -7,15 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nano_transformer.model.config import EXPLICIT_MAX_KEYS
 from nano_transformer.model.layers import softcap
 from nano_transformer.model.masks import QUERY_BLOCK, BlockedMask, Mask
-
-EXPLICIT_MAX_KEYS = 256
-"""`auto` computes attention in bfloat16 explicitly on CPU up to this many keys.
-
-Where bfloat16 is done in hardware (avx512_bf16), torch's kernel then loses to matrix products; in float32
-it wins at every length. Measured in benches/bench_training.py, as is `prefers_blocks`.
-"""
 
 
 def attend(

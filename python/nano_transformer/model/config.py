@@ -9,6 +9,13 @@ from nano_transformer.model.layer_pattern import layer_numbers
 AttentionBackend = Literal["auto", "sdpa", "blocked", "explicit"]
 RopeScalingType = Literal["none", "linear", "yarn", "llama3"]
 
+EXPLICIT_MAX_KEYS = 256
+"""`auto` computes attention in bfloat16 explicitly on CPU up to this many keys.
+
+Where bfloat16 is done in hardware (avx512_bf16), torch's kernel then loses to matrix products; in float32
+it wins at every length. Measured in benches/bench_training.py, as is `prefers_blocks`.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:

@@ -2,16 +2,13 @@
 
 from typing import Literal, NamedTuple
 
-from nano_transformer.model.config import ModelConfig
+from nano_transformer.model.config import EXPLICIT_MAX_KEYS, ModelConfig
 from nano_transformer.model.counts import attention_widths, count_parameters
 
 Precision = Literal["float32", "bfloat16"]
 
 BYTES: dict[Precision, int] = {"float32": 4, "bfloat16": 2}
 """Bytes of one number."""
-
-EXPLICIT_MAX_KEYS = 256
-"""Up to this many keys the attention backend `auto` computes bfloat16 explicitly on a CPU."""
 
 ADAMW_BYTES = 8
 """AdamW keeps two float32 averages per parameter."""
