@@ -140,8 +140,8 @@ def test_a_file_is_replaced_only_when_asked_to(work, capsys, line, path):
     ],
 )
 def test_an_interrupt_ends_the_work_and_leaves_nothing(work, line):
-    (work / "long.txt").write_text(STORY * 3_000, encoding="utf-8")
-    links = [f"long-{number}.txt" for number in range(200)]
+    (work / "long.txt").write_text(STORY * 30_000, encoding="utf-8")
+    links = [f"long-{number}.txt" for number in range(1_000)]
     for link in links:
         os.link(work / "long.txt", work / link)
     before = sorted(work.rglob("*"))
