@@ -40,7 +40,7 @@ impl Vocabulary {
     /// Append the ids that `piece` merges to.
     pub(crate) fn merge(&self, piece: &[u8], scratch: &mut MergeScratch, ids: &mut Vec<u32>) {
         if piece.len() <= SHORT_PIECE_BYTES {
-            self.merge_short(piece, scratch, ids);
+            self.merge_short(piece, ids);
         } else if piece.len() <= WINDOW_BYTES {
             self.merge_by_heap(piece, scratch, ids);
         } else {
@@ -49,38 +49,47 @@ impl Vocabulary {
     }
 
     /// Merge by looking for the lowest rank again and again: quadratic, and fast for short pieces.
-    pub(crate) fn merge_short(&self, piece: &[u8], scratch: &mut MergeScratch, ids: &mut Vec<u32>) {
-        let symbols = &mut scratch.symbols;
-        symbols.clear();
-        symbols.extend(piece.iter().map(|&byte| Symbol::new(self.byte_id(byte))));
-        for index in 0..symbols.len().saturating_sub(1) {
-            symbols[index].rank = self.byte_rank(piece[index], piece[index + 1]);
+    pub(crate) fn merge_short(&self, piece: &[u8], ids: &mut Vec<u32>) {
+        let end = piece.len();
+        let mut symbols = [Symbol::SWALLOWED.id; SHORT_PIECE_BYTES];
+        // The rank of each symbol with the next one, and where its neighbours are.
+        let mut ranks = [NO_RANK; SHORT_PIECE_BYTES];
+        let mut next = [0_u8; SHORT_PIECE_BYTES];
+        let mut previous = [0_u8; SHORT_PIECE_BYTES];
+        for (place, &byte) in piece.iter().enumerate() {
+            symbols[place] = self.byte_id(byte);
+            next[place] = place as u8 + 1;
+            previous[place] = (place as u8).saturating_sub(1);
+        }
+        for (place, pair) in piece.windows(2).enumerate() {
+            ranks[place] = self.byte_rank(pair[0], pair[1]);
         }
         loop {
-            let ranks = symbols.iter().map(|symbol| symbol.rank).enumerate();
-            // `min_by_key` returns the first of equals, which is the leftmost pair.
-            let Some((index, rank)) = ranks.min_by_key(|&(_, rank)| rank) else {
-                break;
-            };
-            if rank == NO_RANK {
+            let lowest = ranks[..end].iter().copied().min().unwrap_or(NO_RANK);
+            if lowest == NO_RANK {
                 break;
             }
-            symbols[index].id = self.merged_id(rank);
-            symbols.remove(index + 1);
-            self.set_rank(symbols, index);
-            if index > 0 {
-                self.set_rank(symbols, index - 1);
+            // The leftmost of equals.
+            let found = ranks[..end].iter().position(|&rank| rank == lowest);
+            let place = found.unwrap_or_default();
+            let swallowed = next[place] as usize;
+            let after = next[swallowed] as usize;
+            symbols[place] = self.merged_id(lowest);
+            symbols[swallowed] = Symbol::SWALLOWED.id;
+            ranks[swallowed] = NO_RANK;
+            next[place] = after as u8;
+            ranks[place] = NO_RANK;
+            if after < end {
+                previous[after] = place as u8;
+                ranks[place] = self.rank(symbols[place], symbols[after]);
+            }
+            if place > 0 {
+                let before = previous[place] as usize;
+                ranks[before] = self.rank(symbols[before], symbols[place]);
             }
         }
-        ids.extend(symbols.iter().map(|symbol| symbol.id));
-    }
-
-    /// Set the rank of the pair that begins at `index`.
-    #[inline]
-    fn set_rank(&self, symbols: &mut [Symbol], index: usize) {
-        let right = symbols.get(index + 1).map(|symbol| symbol.id);
-        let left = &mut symbols[index];
-        left.rank = right.map_or(NO_RANK, |right| self.rank(left.id, right));
+        let kept = |id: &u32| *id != Symbol::SWALLOWED.id;
+        ids.extend(symbols[..end].iter().copied().filter(kept));
     }
 
     /// Merge with a heap of pairs over a linked list of symbols: n log n for n bytes,

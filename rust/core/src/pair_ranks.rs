@@ -9,12 +9,18 @@ struct Entry {
     rank: u32,
 }
 
-/// An open-addressing table, at most half full.
+/// An open-addressing table, at most half full, and a filter before it.
 pub(crate) struct PairRanks {
+    /// A bit for each hash, set where a pair has it. Most pairs that are asked for have no rank, and
+    /// these bits stay in caches that the table is too large for.
+    filter: Vec<u64>,
     entries: Vec<Entry>,
     /// What the hash is shifted by, so that it becomes an index.
     shift: u32,
 }
+
+/// Bits of the filter for each place in the table.
+const FILTER_BITS: usize = 8;
 
 /// No pair: ids are below `u32::MAX`.
 const EMPTY: Entry = Entry {
@@ -27,6 +33,7 @@ impl PairRanks {
     pub(crate) fn with_room_for(num_pairs: usize) -> Self {
         let size = (2 * num_pairs).next_power_of_two().max(2);
         Self {
+            filter: vec![0; size * FILTER_BITS / 64 + 1],
             entries: vec![EMPTY; size],
             shift: 64 - size.trailing_zeros(),
         }
@@ -39,6 +46,8 @@ impl PairRanks {
         if is_new {
             let pair = pair_of(left, right);
             self.entries[index] = Entry { pair, rank };
+            let (word, bit) = self.filter_place(hash(pair));
+            self.filter[word] |= bit;
         }
         is_new
     }
@@ -46,7 +55,17 @@ impl PairRanks {
     /// The rank of a pair, `NO_RANK` when it has none.
     #[inline]
     pub(crate) fn get(&self, left: u32, right: u32) -> u32 {
+        let (word, bit) = self.filter_place(hash(pair_of(left, right)));
+        if self.filter[word] & bit == 0 {
+            return NO_RANK;
+        }
         self.entries[self.find(left, right)].rank
+    }
+
+    #[inline]
+    fn filter_place(&self, hash: u64) -> (usize, u64) {
+        let place = hash >> (self.shift - FILTER_BITS.trailing_zeros());
+        ((place / 64) as usize, 1 << (place % 64))
     }
 
     /// Where a pair is, or else would be put.
@@ -54,7 +73,7 @@ impl PairRanks {
     fn find(&self, left: u32, right: u32) -> usize {
         let pair = pair_of(left, right);
         let last = self.entries.len() - 1;
-        let mut index = (pair.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize;
+        let mut index = (hash(pair) >> self.shift) as usize;
         loop {
             let found = self.entries[index & last].pair;
             if found == pair || found == EMPTY.pair {
@@ -67,6 +86,12 @@ impl PairRanks {
 
 fn pair_of(left: u32, right: u32) -> u64 {
     u64::from(left) << 32 | u64::from(right)
+}
+
+/// 64 bits of which the upper ones are well mixed.
+#[inline]
+fn hash(pair: u64) -> u64 {
+    pair.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 #[cfg(test)]
