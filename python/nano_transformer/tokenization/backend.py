@@ -53,7 +53,8 @@ class TokenizerBackend(Protocol):
             The ids as `<u2` where the largest one fits, else as `<u4`, and where that border is.
 
         Raises:
-            OSError: When the file cannot be read.
+            DataError: When the file becomes shorter meanwhile.
+            OSError: When it cannot be read.
         """
 
     def decode(self, token_ids: TokenIds) -> bytes:

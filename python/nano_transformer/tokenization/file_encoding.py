@@ -17,7 +17,8 @@ from nano_transformer.tokenization.vocabulary import check_thread_count, refuse_
 STRETCH_BYTES = 1 << 28
 """Text whose ids are in memory together when a file is encoded stretch by stretch."""
 
-NarrowIds = npt.NDArray[np.unsignedinteger]
+FileIds = npt.NDArray[np.unsignedinteger]
+"""uint16 where the largest id fits, else uint32."""
 
 
 class FileEncoding:
@@ -33,7 +34,7 @@ class FileEncoding:
         ordinary: bool = False,
         num_threads: int = 0,
         progress: Progress | None = None,
-    ) -> NarrowIds:
+    ) -> FileIds:
         """Return the ids of a file, [N], as `encode` gives them for its bytes.
 
         Memory holds the ids and a few MiB a thread, or the longest stretch in which no cut is certain.
@@ -65,7 +66,7 @@ class FileEncoding:
         ordinary: bool = False,
         num_threads: int = 0,
         progress: Progress | None = None,
-    ) -> Iterator[NarrowIds]:
+    ) -> Iterator[FileIds]:
         """Yield the ids of a file as `encode_file` does, those of some 256 MiB of text at a time."""
         check_thread_count(num_threads)
         path = Path(path)

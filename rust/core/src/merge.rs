@@ -8,7 +8,7 @@ use crate::pair_ranks::NO_RANK;
 use crate::vocabulary::Vocabulary;
 
 /// Pre-tokens of up to this many bytes are merged by plain scanning, which beats a heap there.
-const SHORT_PIECE_BYTES: usize = 64;
+pub(crate) const SHORT_PIECE_BYTES: usize = 64;
 
 /// Memory that merging uses and leaves for the next time.
 pub(crate) struct MergeScratch {
