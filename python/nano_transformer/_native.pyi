@@ -70,7 +70,7 @@ class BpeEncoder:
 
     def encode_to_arrays(
         self, texts: Sequence[bytes], with_special_tokens: bool, num_threads: int
-    ) -> tuple[bytearray, bytearray]:
+    ) -> tuple[memoryview, bytearray]:
         """Return the ids of all texts as little-endian uint32, and as int64 where each text begins."""
 
     def encode_file(
@@ -81,7 +81,7 @@ class BpeEncoder:
         with_special_tokens: bool,
         num_threads: int,
         progress: Callable[[str, int, int], None] | None,
-    ) -> tuple[bytearray, int]:
+    ) -> tuple[memoryview, int]:
         """Return the ids of a file from `start` to a sure border after `least_bytes` as little-endian
         integers, of 16 bits where the largest id fits, else of 32, and where that border is."""
 

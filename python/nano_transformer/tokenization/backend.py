@@ -35,7 +35,7 @@ class TokenizerBackend(Protocol):
 
     def encode_to_arrays(
         self, texts: Sequence[bytes], with_special_tokens: bool, num_threads: int
-    ) -> tuple[bytearray, bytearray]:
+    ) -> tuple[memoryview, bytearray]:
         """Return the ids of all texts as `<u4`, and as `<i8` where each text's begin, with the end."""
 
     def encode_file(
@@ -46,7 +46,7 @@ class TokenizerBackend(Protocol):
         with_special_tokens: bool,
         num_threads: int,
         progress: Progress | None,
-    ) -> tuple[bytearray, int]:
+    ) -> tuple[memoryview, int]:
         """Encode a file from `start` to a border after `least_bytes` where a cut changes no id.
 
         Returns:

@@ -98,12 +98,12 @@ class ReferenceBackend:
 
     def encode_to_arrays(
         self, texts: Sequence[bytes], with_special_tokens: bool, num_threads: int
-    ) -> tuple[bytearray, bytearray]:
+    ) -> tuple[memoryview, bytearray]:
         """Return the ids of all texts as `<u4`, and as `<i8` where each text's begin, with the end."""
         batch = self.encode_batch(texts, with_special_tokens, num_threads)
         token_ids = np.fromiter(itertools.chain.from_iterable(batch), "<u4")
         offsets = np.cumsum([0, *map(len, batch)], dtype="<i8")
-        return bytearray(token_ids.tobytes()), bytearray(offsets.tobytes())
+        return memoryview(bytearray(token_ids.tobytes())), bytearray(offsets.tobytes())
 
     def encode_file(
         self,
@@ -113,7 +113,7 @@ class ReferenceBackend:
         with_special_tokens: bool,
         num_threads: int,  # noqa: ARG002
         progress: Progress | None,
-    ) -> tuple[bytearray, int]:
+    ) -> tuple[memoryview, int]:
         """Encode the rest of a file, a block at a time."""
         specials = tuple(self._special_ids) if with_special_tokens else ()
         dtype = token_dtype(max(self._bytes_of_id))
@@ -128,7 +128,7 @@ class ReferenceBackend:
                 ids = self.encode(text_to_bytes(chunk), with_special_tokens)
                 token_ids += np.array(ids, dtype).tobytes()
                 report(file.tell() - start)
-            return token_ids, file.tell()
+            return memoryview(token_ids), file.tell()
 
     def _merge(self, piece: bytes) -> list[int]:
         """Merge the bytes of one pre-token: always the lowest rank, and of those the leftmost.

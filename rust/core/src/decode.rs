@@ -1,7 +1,39 @@
 //! How ids become bytes again.
 
-use crate::vocabulary::PADDING;
 use crate::{Encoder, Error};
+
+/// Bytes of a token that its row holds; the byte after them is the length.
+const ROW_BYTES: usize = 15;
+/// What stands for the length of a longer token.
+const LONG: u8 = u8::MAX;
+
+/// The tokens in rows of 16 bytes, so that a short one is copied at once, whatever its length.
+pub(crate) struct TokenRows {
+    rows: Vec<[u8; ROW_BYTES + 1]>,
+    /// The lengths alone, which fit into the nearest caches.
+    lengths: Vec<u8>,
+}
+
+impl TokenRows {
+    pub(crate) fn new<'a>(tokens: impl Iterator<Item = &'a [u8]>) -> Self {
+        let rows: Vec<_> = tokens
+            .map(|token| {
+                let mut row = [0; ROW_BYTES + 1];
+                if token.len() <= ROW_BYTES {
+                    row[..token.len()].copy_from_slice(token);
+                    row[ROW_BYTES] = token.len() as u8;
+                } else {
+                    row[ROW_BYTES] = LONG;
+                }
+                row
+            })
+            .collect();
+        Self {
+            lengths: rows.iter().map(|row| row[ROW_BYTES]).collect(),
+            rows,
+        }
+    }
+}
 
 impl Encoder {
     /// The bytes of `ids`, joined.
@@ -13,33 +45,44 @@ impl Encoder {
 
     /// How many bytes `ids` stand for.
     pub fn decoded_length<T: Copy + Into<u32>>(&self, ids: &[T]) -> Result<usize, Error> {
-        let lengths = ids.iter().map(|&id| {
-            let unknown = || Error::UnknownTokenId {
-                id: id.into(),
-                largest: self.vocabulary.largest_id(),
-            };
-            let place = self.vocabulary.place(id.into()).ok_or_else(unknown)?;
-            Ok(place.len())
-        });
-        lengths.sum()
+        let lengths = &self.vocabulary.token_rows().lengths;
+        let mut sum = 0;
+        for &id in ids {
+            let index = self.vocabulary.index(id.into());
+            match index.and_then(|index| lengths.get(index)) {
+                Some(&LONG) => sum += self.vocabulary.token(id.into()).map_or(0, <[u8]>::len),
+                Some(&length) => sum += usize::from(length),
+                None => {
+                    let largest = self.vocabulary.largest_id();
+                    return Err(Error::UnknownTokenId {
+                        id: id.into(),
+                        largest,
+                    });
+                }
+            }
+        }
+        Ok(sum)
     }
 
     /// Fill `bytes`, which must be as long as `decoded_length` says, with what `ids` stand for.
     pub fn decode_into<T: Copy + Into<u32>>(&self, ids: &[T], bytes: &mut [u8]) {
-        let tokens = self.vocabulary.padded_bytes();
+        let rows = &self.vocabulary.token_rows().rows;
         let mut rest = bytes;
         for &id in ids {
-            let place = self.vocabulary.place(id.into()).unwrap_or_default();
-            let length = place.len();
-            // Nearly all tokens are short: the bytes after them are written too, and then written over.
-            if length <= PADDING
-                && let Some(target) = rest.first_chunk_mut::<PADDING>()
-                && let Some(token) = tokens[place.start..].first_chunk::<PADDING>()
-            {
-                *target = *token;
-            } else {
-                rest[..length].copy_from_slice(&tokens[place]);
-            }
+            let index = self.vocabulary.index(id.into());
+            let row = index.and_then(|index| rows.get(index));
+            let length = match (row, rest.first_chunk_mut()) {
+                (Some(row), Some(target)) if row[ROW_BYTES] != LONG => {
+                    // The bytes after the token are written too, and then written over.
+                    *target = *row;
+                    usize::from(row[ROW_BYTES])
+                }
+                _ => {
+                    let token = self.vocabulary.token(id.into()).unwrap_or_default();
+                    rest[..token.len()].copy_from_slice(token);
+                    token.len()
+                }
+            };
             rest = &mut rest[length..];
         }
     }

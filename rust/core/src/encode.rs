@@ -117,8 +117,8 @@ impl Encoder {
         ids: &mut Vec<u32>,
     ) -> Result<(), Error> {
         let mut batch = PieceBatch::new(text);
-        let scanned = self.pattern.for_each_range(text, |start, end| {
-            if batch.push(start, end, &workspace.cache) {
+        let scanned = self.pattern.for_each_range(text, |_, end| {
+            if batch.push(end) {
                 self.encode_pieces(&mut batch, workspace, ids);
             }
         });

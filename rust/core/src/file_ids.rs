@@ -1,13 +1,19 @@
 //! The ids of a file, a stretch at a time: read, encoded and narrowed by several threads.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use crate::cuts::{PART_BYTES, part_end};
+use crate::cuts::part_end;
+use crate::memory_hints::prefer_huge_pages;
 use crate::source::read_range_into;
-use crate::workers::map_in_order;
+use crate::workers::share_work;
 use crate::{Encoder, Error, Progress, Stage, TextSource};
 
-/// An id in as many bytes as the vocabulary needs.
+/// Bytes of text handed to one thread at a time: its ids, before they are narrowed, stay in near caches.
+const PART_BYTES: u64 = 256 << 10;
+
+/// An id in as many bytes as the vocabulary needs, the lowest first.
 pub trait StoredId: Copy + Send {
     /// The id, which must fit.
     fn narrowed(id: u32) -> Self;
@@ -15,20 +21,20 @@ pub trait StoredId: Copy + Send {
 
 impl StoredId for u16 {
     fn narrowed(id: u32) -> Self {
-        id as Self
+        (id as Self).to_le()
     }
 }
 
 impl StoredId for u32 {
     fn narrowed(id: u32) -> Self {
-        id
+        id.to_le()
     }
 }
 
 /// The ids of a stretch of a file.
 pub struct FileIds<T> {
-    /// In order; joined they are the ids of the stretch.
-    pub parts: Vec<Vec<T>>,
+    /// The ids.
+    pub ids: Vec<T>,
     /// Where the stretch ends in the file.
     pub stop: u64,
 }
@@ -48,7 +54,8 @@ impl Encoder {
     ) -> Result<FileIds<T>, Error> {
         let source = TextSource::File(path);
         let length = source.length()?;
-        progress.start(Stage::Encoding, length.saturating_sub(start));
+        let total = length.saturating_sub(start);
+        progress.start(Stage::Encoding, total);
         let mut stop = start;
         let parts = std::iter::from_fn(|| {
             if stop >= length || stop - start >= least_bytes {
@@ -61,20 +68,77 @@ impl Encoder {
                 (from, end)
             }))
         });
-        let parts = map_in_order(
+        let joined = Mutex::new(Joined::new(total.min(least_bytes)));
+        share_work(
             parts,
             num_threads,
             || (self.workspaces.borrow(), Vec::new(), Vec::new()),
-            |(workspace, bytes, ids), (from, end)| {
+            |(workspace, bytes, ids), number, (from, end)| {
                 progress.check()?;
                 read_range_into(path, from, end, bytes)?;
                 ids.clear();
                 self.encode_either(bytes, with_special_tokens, workspace, ids)?;
+                let mut joined = joined.lock().unwrap_or_else(PoisonError::into_inner);
+                joined.add(number, ids, end - from);
                 progress.add(end - from);
-                Ok(ids.iter().map(|&id| T::narrowed(id)).collect())
+                Ok(())
             },
         )?;
-        Ok(FileIds { parts, stop })
+        let joined = joined.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(FileIds {
+            ids: joined.ids,
+            stop,
+        })
+    }
+}
+
+/// The ids of parts that may be finished in any order.
+struct Joined<T> {
+    ids: Vec<T>,
+    num_parts: usize,
+    /// Bytes of the text of `ids`, and of the whole.
+    bytes: u64,
+    total_bytes: u64,
+    /// Parts whose turn has not come.
+    early: BTreeMap<usize, (Vec<u32>, u64)>,
+}
+
+impl<T: StoredId> Joined<T> {
+    fn new(total_bytes: u64) -> Self {
+        Self {
+            ids: Vec::new(),
+            num_parts: 0,
+            bytes: 0,
+            total_bytes,
+            early: BTreeMap::new(),
+        }
+    }
+
+    /// Add the ids of the part with this number, and of those after it that were early.
+    fn add(&mut self, number: usize, ids: &[u32], bytes: u64) {
+        if number != self.num_parts {
+            self.early.insert(number, (ids.to_vec(), bytes));
+            return;
+        }
+        self.append(ids, bytes);
+        while let Some((ids, bytes)) = self.early.remove(&self.num_parts) {
+            self.append(&ids, bytes);
+        }
+    }
+
+    fn append(&mut self, ids: &[u32], bytes: u64) {
+        self.num_parts += 1;
+        self.bytes += bytes;
+        if self.ids.capacity() - self.ids.len() < ids.len() {
+            // As many as there will be if the text goes on like this, and some more.
+            let so_far = (self.ids.len() + ids.len()) as u128;
+            let expected =
+                so_far * u128::from(self.total_bytes.max(self.bytes)) / u128::from(self.bytes);
+            self.ids
+                .reserve(expected as usize / 16 * 17 - self.ids.len());
+            prefer_huge_pages(self.ids.spare_capacity_mut());
+        }
+        self.ids.extend(ids.iter().map(|&id| T::narrowed(id)));
     }
 }
 
@@ -104,7 +168,7 @@ mod tests {
                         )
                         .expect("the file is there");
                     start = stretch.stop;
-                    found.extend(stretch.parts.concat().into_iter().map(u32::from));
+                    found.extend(stretch.ids.into_iter().map(u32::from));
                 }
                 assert!(found == expected);
             }

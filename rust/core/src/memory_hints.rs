@@ -3,16 +3,21 @@
 /// Bytes of a large page.
 pub(crate) const HUGE_PAGE: usize = 2 << 20;
 
-/// Ask for large pages under `memory`, which should begin and end with one.
+/// Ask for large pages under `memory`, except where it shares one with something else.
 ///
-/// With pages of 4 KiB nearly every look-up in a table of some MiB also looks for its page.
+/// With pages of 4 KiB nearly every look-up in a table of some MiB also looks for its page, and fresh
+/// memory is given out in steps of one.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 pub(crate) fn prefer_huge_pages<T>(memory: &mut [T]) {
-    let (start, length) = (memory.as_mut_ptr(), size_of_val(memory));
-    // SAFETY: the range is memory that we hold alone, and this advice does not change what is in it.
-    // Where it is refused, nothing is lost but speed.
-    unsafe { libc::madvise(start.cast(), length, libc::MADV_HUGEPAGE) };
+    let start = memory.as_mut_ptr().cast::<u8>();
+    let before = start.align_offset(HUGE_PAGE);
+    let length = size_of_val(memory).saturating_sub(before) / HUGE_PAGE * HUGE_PAGE;
+    if length > 0 {
+        // SAFETY: the range lies in memory that we hold alone, and this advice does not change what is
+        // in it. Where it is refused, nothing is lost but speed.
+        unsafe { libc::madvise(start.add(before).cast(), length, libc::MADV_HUGEPAGE) };
+    }
 }
 
 /// Other systems are not asked.

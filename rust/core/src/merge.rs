@@ -9,6 +9,8 @@ use crate::vocabulary::Vocabulary;
 
 /// Pre-tokens of up to this many bytes are merged by plain scanning, which beats a heap there.
 pub(crate) const SHORT_PIECE_BYTES: usize = 64;
+/// Most are as short as this, and then there is less to scan.
+const SHORTEST_PIECE_BYTES: usize = 16;
 
 /// Memory that merging uses and leaves for the next time.
 pub(crate) struct MergeScratch {
@@ -39,8 +41,10 @@ impl MergeScratch {
 impl Vocabulary {
     /// Append the ids that `piece` merges to.
     pub(crate) fn merge(&self, piece: &[u8], scratch: &mut MergeScratch, ids: &mut Vec<u32>) {
-        if piece.len() <= SHORT_PIECE_BYTES {
-            self.merge_short(piece, ids);
+        if piece.len() <= SHORTEST_PIECE_BYTES {
+            self.merge_short::<SHORTEST_PIECE_BYTES>(piece, ids);
+        } else if piece.len() <= SHORT_PIECE_BYTES {
+            self.merge_short::<SHORT_PIECE_BYTES>(piece, ids);
         } else if piece.len() <= WINDOW_BYTES {
             self.merge_by_heap(piece, scratch, ids);
         } else {
@@ -48,48 +52,50 @@ impl Vocabulary {
         }
     }
 
-    /// Merge by looking for the lowest rank again and again: quadratic, and fast for short pieces.
-    pub(crate) fn merge_short(&self, piece: &[u8], ids: &mut Vec<u32>) {
+    /// Merge by looking for the lowest rank again and again: quadratic, and fast for pieces of up to
+    /// `MOST` bytes.
+    pub(crate) fn merge_short<const MOST: usize>(&self, piece: &[u8], ids: &mut Vec<u32>) {
         let end = piece.len();
-        let mut symbols = [Symbol::SWALLOWED.id; SHORT_PIECE_BYTES];
-        // The rank of each symbol with the next one, and where its neighbours are.
-        let mut ranks = [NO_RANK; SHORT_PIECE_BYTES];
-        let mut next = [0_u8; SHORT_PIECE_BYTES];
-        let mut previous = [0_u8; SHORT_PIECE_BYTES];
+        let mut symbols = [0; MOST];
+        // The rank of each symbol with the next one, its place below, and where its neighbours are.
+        let mut pairs = [NO_PAIR; MOST];
+        let mut next = [0_u8; MOST];
+        let mut previous = [0_u8; MOST];
         for (place, &byte) in piece.iter().enumerate() {
             symbols[place] = self.byte_id(byte);
             next[place] = place as u8 + 1;
             previous[place] = (place as u8).saturating_sub(1);
         }
         for (place, pair) in piece.windows(2).enumerate() {
-            ranks[place] = self.byte_rank(pair[0], pair[1]);
+            pairs[place] = short_pair(self.byte_rank(pair[0], pair[1]), place);
         }
         loop {
-            let lowest = ranks[..end].iter().copied().min().unwrap_or(NO_RANK);
-            if lowest == NO_RANK {
+            // All of a fixed number, which needs no branch on the length. The leftmost of equals is first.
+            let lowest = pairs.iter().copied().min().unwrap_or(NO_PAIR);
+            if lowest == NO_PAIR {
                 break;
             }
-            // The leftmost of equals.
-            let found = ranks[..end].iter().position(|&rank| rank == lowest);
-            let place = found.unwrap_or_default();
+            let place = lowest as usize % SHORT_PIECE_BYTES;
             let swallowed = next[place] as usize;
             let after = next[swallowed] as usize;
-            symbols[place] = self.merged_id(lowest);
-            symbols[swallowed] = Symbol::SWALLOWED.id;
-            ranks[swallowed] = NO_RANK;
+            symbols[place] = self.merged_id(lowest / SHORT_PIECE_BYTES as u32);
+            pairs[swallowed] = NO_PAIR;
             next[place] = after as u8;
-            ranks[place] = NO_RANK;
+            pairs[place] = NO_PAIR;
             if after < end {
                 previous[after] = place as u8;
-                ranks[place] = self.rank(symbols[place], symbols[after]);
+                pairs[place] = short_pair(self.rank(symbols[place], symbols[after]), place);
             }
             if place > 0 {
                 let before = previous[place] as usize;
-                ranks[before] = self.rank(symbols[before], symbols[place]);
+                pairs[before] = short_pair(self.rank(symbols[before], symbols[place]), before);
             }
         }
-        let kept = |id: &u32| *id != Symbol::SWALLOWED.id;
-        ids.extend(symbols[..end].iter().copied().filter(kept));
+        let mut place = 0;
+        while place < end {
+            ids.push(symbols[place]);
+            place = next[place] as usize;
+        }
     }
 
     /// Merge with a heap of pairs over a linked list of symbols: n log n for n bytes,
@@ -166,6 +172,19 @@ impl Vocabulary {
             .iter()
             .filter(|symbol| symbol.id != Symbol::SWALLOWED.id);
         ids.extend(kept.map(|symbol| symbol.id));
+    }
+}
+
+/// No pair of a short pre-token.
+const NO_PAIR: u32 = u32::MAX;
+
+/// As `waiting_pair`, in half of the bits; no pair when there is no such rank.
+#[inline]
+fn short_pair(rank: u32, place: usize) -> u32 {
+    if rank == NO_RANK {
+        NO_PAIR
+    } else {
+        rank * SHORT_PIECE_BYTES as u32 + place as u32
     }
 }
 

@@ -8,38 +8,35 @@ const MOST_PIECES: usize = 32;
 /// Longer pre-tokens are rare, and rarely the same; they are merged each time.
 const LONGEST_KNOWN: usize = 64;
 
-/// Some pre-tokens of a text, in order.
+/// Some pre-tokens of a text, in order, without gaps.
 pub(crate) struct PieceBatch<'text> {
     text: &'text [u8],
-    pieces: [Piece; MOST_PIECES],
+    /// Where the first one begins, and where each one ends.
+    borders: [usize; MOST_PIECES + 1],
     length: usize,
-}
-
-/// Where a pre-token is, and its key, or `NONE` where it is too long.
-#[derive(Clone, Copy, Default)]
-struct Piece {
-    start: usize,
-    end: usize,
-    key: PieceKey,
 }
 
 impl<'text> PieceBatch<'text> {
     pub(crate) fn new(text: &'text [u8]) -> Self {
         Self {
             text,
-            pieces: [Piece::default(); MOST_PIECES],
+            borders: [0; MOST_PIECES + 1],
             length: 0,
         }
     }
 
-    /// Add the pre-token from `start` to `end`; `true` when that was the last one with a place.
+    /// Add the pre-token that ends at `end`; `true` when that was the last one with a place.
     #[inline]
-    pub(crate) fn push(&mut self, start: usize, end: usize, cache: &PieceCache) -> bool {
-        let key = PieceKey::of(self.text, start, end).unwrap_or_else(|| self.long_key(start, end));
-        cache.prefetch(key);
-        self.pieces[self.length] = Piece { start, end, key };
+    pub(crate) fn push(&mut self, end: usize) -> bool {
         self.length += 1;
+        self.borders[self.length] = end;
         self.length == MOST_PIECES
+    }
+
+    /// The key of the pre-token from `start` to `end`, or `NONE` where it is too long.
+    #[inline]
+    fn key(&self, start: usize, end: usize) -> PieceKey {
+        PieceKey::of(self.text, start, end).unwrap_or_else(|| self.long_key(start, end))
     }
 
     fn long_key(&self, start: usize, end: usize) -> PieceKey {
@@ -57,11 +54,15 @@ impl<'text> PieceBatch<'text> {
         ids: &mut Vec<u32>,
         mut merge: impl FnMut(&[u8], &mut Vec<u32>),
     ) {
-        let pieces = &self.pieces[..self.length];
-        self.length = 0;
+        let mut keys = [PieceKey::NONE; MOST_PIECES];
+        let borders = &self.borders[..=self.length];
+        for (key, border) in keys.iter_mut().zip(borders.windows(2)) {
+            *key = self.key(border[0], border[1]);
+            cache.prefetch(*key);
+        }
         let mut known = [0; MOST_PIECES * OWN_IDS];
         let mut num_known = 0;
-        for &Piece { start, end, key } in pieces {
+        for (&key, border) in keys.iter().zip(borders.windows(2)) {
             let value = cache.value(key);
             if let Some((own, count)) = value.and_then(Value::own_ids) {
                 // All places are written, which needs no branch on how many matter.
@@ -71,7 +72,7 @@ impl<'text> PieceBatch<'text> {
             }
             ids.extend_from_slice(&known[..num_known]);
             num_known = 0;
-            let piece = &self.text[start..end];
+            let piece = &self.text[border[0]..border[1]];
             if let Some(stored) = value.and_then(|value| cache.stored_ids(value, piece)) {
                 ids.extend_from_slice(stored);
                 continue;
@@ -83,5 +84,7 @@ impl<'text> PieceBatch<'text> {
             }
         }
         ids.extend_from_slice(&known[..num_known]);
+        self.borders[0] = self.borders[self.length];
+        self.length = 0;
     }
 }

@@ -1,5 +1,7 @@
 //! The ids of pre-tokens seen before, in memory of fixed size.
 
+use std::hint::select_unpredictable;
+
 use crate::memory_hints::{HUGE_PAGE, prefer_huge_pages, prefetch};
 use crate::piece_key::PieceKey;
 
@@ -90,12 +92,8 @@ impl PieceCache {
         let bucket = self.words[self.index(key)..].first_chunk::<BUCKET_WORDS>();
         let &[newer, newer_value, older, older_value] = bucket?;
         let key = key.bits();
-        // One select and one jump: which of the two it is cannot be foreseen, that it is here can.
-        let value = if newer == key {
-            newer_value
-        } else {
-            older_value
-        };
+        // Which of the two it is cannot be foreseen, that it is here can.
+        let value = select_unpredictable(newer == key, newer_value, older_value);
         (newer == key || older == key).then_some(Value(value))
     }
 

@@ -1,27 +1,25 @@
 //! The tokens with their ids, and the merges by the pair of ids they join.
 
-use std::ops::Range;
-
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
+use crate::decode::TokenRows;
 use crate::pair_ranks::{NO_RANK, PairRanks};
 
 /// Ids are stored as 32 bits, and the last value is kept free.
 pub(crate) const LARGEST_ID: u32 = u32::MAX - 1;
-
-/// Bytes that may be read from the beginning of a token on, however short it is.
-pub(crate) const PADDING: usize = 16;
 
 /// A checked vocabulary: all single bytes have an id, and merges stay within it.
 pub struct Vocabulary {
     ids: Vec<u32>,
     /// Whether the ids run from 0 without a gap, so that an id is its own index.
     is_dense: bool,
-    /// All tokens in the order of their ids, and `PADDING` bytes.
+    /// All tokens in the order of their ids.
     bytes: Vec<u8>,
     /// Where each token begins, and the end of the last.
     starts: Vec<usize>,
+    /// The tokens once more, for decoding.
+    rows: TokenRows,
     byte_ids: [u32; 256],
     ranks: PairRanks,
     /// Ranks of the pairs of single bytes, which are asked for most: that of `a` and `b` is at 256 a + b.
@@ -75,13 +73,13 @@ impl Vocabulary {
             bytes.extend_from_slice(token);
             starts.push(bytes.len());
         }
-        bytes.extend([0; PADDING]);
         let ids: Vec<u32> = sorted.iter().map(|(id, _)| *id).collect();
         Ok(Self {
             is_dense: (0..).zip(&ids).all(|(index, &id)| index == id),
             ids,
             bytes,
             starts,
+            rows: TokenRows::new(sorted.iter().map(|&(_, token)| token)),
             byte_ids,
             ranks,
             byte_pair_ranks,
@@ -91,23 +89,23 @@ impl Vocabulary {
 
     /// Bytes of a token.
     pub(crate) fn token(&self, id: u32) -> Option<&[u8]> {
-        Some(&self.bytes[self.place(id)?])
+        let index = self.index(id)?;
+        Some(&self.bytes[*self.starts.get(index)?..*self.starts.get(index + 1)?])
     }
 
-    /// Where a token is in `padded_bytes`.
+    /// Which of the tokens in the order of their ids this is, or would be.
     #[inline]
-    pub(crate) fn place(&self, id: u32) -> Option<Range<usize>> {
-        let index = if self.is_dense {
-            id as usize
+    pub(crate) fn index(&self, id: u32) -> Option<usize> {
+        if self.is_dense {
+            Some(id as usize)
         } else {
-            self.ids.binary_search(&id).ok()?
-        };
-        Some(*self.starts.get(index)?..*self.starts.get(index + 1)?)
+            self.ids.binary_search(&id).ok()
+        }
     }
 
-    /// All tokens, with at least `PADDING` bytes after the first of each.
-    pub(crate) fn padded_bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The tokens, laid out for decoding.
+    pub(crate) fn token_rows(&self) -> &TokenRows {
+        &self.rows
     }
 
     /// The ids of the tokens that ordinary text can become: all but special ones, unless such a one

@@ -7,10 +7,11 @@ use nanot_bpe::{
 };
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyByteArray, PyBytes, PyList};
+use pyo3::types::{PyByteArray, PyBytes, PyList, PyMemoryView};
 
 use crate::convert::{invalid_utf8, known_ids, narrow_ids, token_id};
 use crate::errors::{catch_panic, to_python};
+use crate::id_buffer::{narrow_view, wide_view};
 use crate::watch::run_watched;
 
 /// Batches of fewer bytes are encoded on the calling thread.
@@ -80,21 +81,16 @@ impl BpeEncoder {
         texts: Vec<PyBackedBytes>,
         with_special_tokens: bool,
         num_threads: usize,
-    ) -> PyResult<(Bound<'py, PyByteArray>, Bound<'py, PyByteArray>)> {
+    ) -> PyResult<(Bound<'py, PyMemoryView>, Bound<'py, PyByteArray>)> {
         let flat = self.encode_flat(py, &texts, with_special_tokens, num_threads)?;
-        let ids = PyByteArray::new_with(py, flat.ids.len() * 4, |bytes| {
-            for (place, id) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(&flat.ids) {
-                *place = id.to_le_bytes();
-            }
-            Ok(())
-        })?;
         let offsets = PyByteArray::new_with(py, flat.offsets.len() * 8, |bytes| {
             for (place, offset) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(&flat.offsets) {
                 *place = (*offset as u64).to_le_bytes();
             }
             Ok(())
         })?;
-        Ok((ids, offsets))
+        let ids = flat.ids.into_iter().map(u32::to_le).collect();
+        Ok((wide_view(py, ids)?, offsets))
     }
 
     /// Return the ids of a file from `start` to a sure border after `least_bytes` as little-endian
@@ -112,20 +108,20 @@ impl BpeEncoder {
         with_special_tokens: bool,
         num_threads: usize,
         progress: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<(Bound<'py, PyByteArray>, u64)> {
+    ) -> PyResult<(Bound<'py, PyMemoryView>, u64)> {
         let range = (start, least_bytes);
         if self.largest_id < 1 << 16 {
             let ids = run_watched(py, progress.as_ref(), |progress| {
                 let encoder = &self.encoder;
                 encoder.encode_file::<u16>(&path, range, with_special_tokens, num_threads, progress)
             })?;
-            Ok((joined(py, &ids.parts, u16::to_le_bytes)?, ids.stop))
+            Ok((narrow_view(py, ids.ids)?, ids.stop))
         } else {
             let ids = run_watched(py, progress.as_ref(), |progress| {
                 let encoder = &self.encoder;
                 encoder.encode_file::<u32>(&path, range, with_special_tokens, num_threads, progress)
             })?;
-            Ok((joined(py, &ids.parts, u32::to_le_bytes)?, ids.stop))
+            Ok((wide_view(py, ids.ids)?, ids.stop))
         }
     }
 
@@ -192,25 +188,6 @@ impl BpeEncoder {
         })?;
         Ok((written.tokens, written.documents))
     }
-}
-
-/// Join lists of ids, each in `N` bytes.
-fn joined<'py, T: Copy, const N: usize>(
-    py: Python<'py>,
-    parts: &[Vec<T>],
-    to_bytes: impl Fn(T) -> [u8; N],
-) -> PyResult<Bound<'py, PyByteArray>> {
-    let length = parts.iter().map(|part| part.len() * N).sum();
-    PyByteArray::new_with(py, length, |mut bytes| {
-        for part in parts {
-            let (places, rest) = bytes.split_at_mut(part.len() * N);
-            for (place, &id) in places.as_chunks_mut::<N>().0.iter_mut().zip(part) {
-                *place = to_bytes(id);
-            }
-            bytes = rest;
-        }
-        Ok(())
-    })
 }
 
 impl BpeEncoder {

@@ -12,6 +12,7 @@ mod convert;
 mod counter;
 mod encoder;
 mod errors;
+mod id_buffer;
 mod watch;
 
 use nanot_bpe::Pattern;

@@ -74,7 +74,9 @@ fn both_ways_of_merging_apply_the_merges_in_order() {
             .vocabulary
             .merge_by_heap(&piece, &mut workspace.scratch, &mut long);
         if piece.len() <= SHORT_PIECE_BYTES {
-            encoder.vocabulary.merge_short(&piece, &mut short);
+            encoder
+                .vocabulary
+                .merge_short::<SHORT_PIECE_BYTES>(&piece, &mut short);
         } else {
             short.clone_from(&long); // it takes no longer ones
         }
