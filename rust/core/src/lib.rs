@@ -17,6 +17,7 @@ mod encode;
 mod error;
 mod file_ids;
 mod fold_hash;
+mod large_table;
 mod long_pieces;
 mod memory_hints;
 mod merge;

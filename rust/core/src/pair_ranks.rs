@@ -3,18 +3,15 @@
 /// The rank of a pair that does not merge: it comes after all others.
 pub(crate) const NO_RANK: u32 = u32::MAX;
 
-#[derive(Clone, Copy)]
-struct Entry {
-    pair: u64,
-    rank: u32,
-}
+use crate::large_table::LargeTable;
 
 /// An open-addressing table, at most half full, and a filter before it.
 pub(crate) struct PairRanks {
     /// A bit for each hash, set where a pair has it. Most pairs that are asked for have no rank, and
     /// these bits stay in caches that the table is too large for.
     filter: Vec<u64>,
-    entries: Vec<Entry>,
+    /// Pairs above, ranks below, all bits turned over: what is empty has no pair, and is 0.
+    entries: LargeTable,
     /// What the hash is shifted by, so that it becomes an index.
     shift: u32,
 }
@@ -23,10 +20,7 @@ pub(crate) struct PairRanks {
 const FILTER_BITS: usize = 8;
 
 /// No pair: ids are below `u32::MAX`.
-const EMPTY: Entry = Entry {
-    pair: u64::MAX,
-    rank: NO_RANK,
-};
+const EMPTY: u64 = u64::MAX;
 
 impl PairRanks {
     /// A table with room for this many pairs.
@@ -34,7 +28,7 @@ impl PairRanks {
         let size = (2 * num_pairs).next_power_of_two().max(2);
         Self {
             filter: vec![0; size * FILTER_BITS / 64 + 1],
-            entries: vec![EMPTY; size],
+            entries: LargeTable::zeros(size),
             shift: 64 - size.trailing_zeros(),
         }
     }
@@ -42,10 +36,10 @@ impl PairRanks {
     /// Set the rank of a pair; `false` when it has one already.
     pub(crate) fn insert(&mut self, left: u32, right: u32, rank: u32) -> bool {
         let index = self.find(left, right);
-        let is_new = self.entries[index].pair == EMPTY.pair;
+        let is_new = self.entries[index] == 0;
         if is_new {
             let pair = pair_of(left, right);
-            self.entries[index] = Entry { pair, rank };
+            self.entries[index] = !(u128::from(pair) << 64 | u128::from(rank));
             let (word, bit) = self.filter_place(hash(pair));
             self.filter[word] |= bit;
         }
@@ -59,7 +53,7 @@ impl PairRanks {
         if self.filter[word] & bit == 0 {
             return NO_RANK;
         }
-        self.entries[self.find(left, right)].rank
+        !self.entries[self.find(left, right)] as u32
     }
 
     #[inline]
@@ -75,8 +69,8 @@ impl PairRanks {
         let last = self.entries.len() - 1;
         let mut index = (hash(pair) >> self.shift) as usize;
         loop {
-            let found = self.entries[index & last].pair;
-            if found == pair || found == EMPTY.pair {
+            let found = (!self.entries[index & last] >> 64) as u64;
+            if found == pair || found == EMPTY {
                 return index & last;
             }
             index += 1;

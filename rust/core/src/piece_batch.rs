@@ -54,37 +54,58 @@ impl<'text> PieceBatch<'text> {
         ids: &mut Vec<u32>,
         mut merge: impl FnMut(&[u8], &mut Vec<u32>),
     ) {
-        let mut keys = [PieceKey::NONE; MOST_PIECES];
+        let mut keys = [(PieceKey::NONE, 0); MOST_PIECES];
         let borders = &self.borders[..=self.length];
-        for (key, border) in keys.iter_mut().zip(borders.windows(2)) {
-            *key = self.key(border[0], border[1]);
-            cache.prefetch(*key);
+        for (place, border) in keys.iter_mut().zip(borders.windows(2)) {
+            let key = self.key(border[0], border[1]);
+            let bucket = PieceCache::bucket(key);
+            cache.prefetch(bucket);
+            *place = (key, bucket);
         }
-        let mut known = [0; MOST_PIECES * OWN_IDS];
+        let mut known = [0; MOST_PIECES * OWN_IDS + 1];
         let mut num_known = 0;
-        for (&key, border) in keys.iter().zip(borders.windows(2)) {
-            let value = cache.value(key);
+        for (&(key, bucket), border) in keys.iter().zip(borders.windows(2)) {
+            let value = cache.value(key, bucket);
             if let Some((own, count)) = value.and_then(Value::own_ids) {
                 // All places are written, which needs no branch on how many matter.
-                known[num_known..num_known + OWN_IDS].copy_from_slice(&own);
+                known[num_known..=num_known + OWN_IDS].copy_from_slice(&own);
                 num_known += count;
                 continue;
             }
             ids.extend_from_slice(&known[..num_known]);
             num_known = 0;
-            let piece = &self.text[border[0]..border[1]];
-            if let Some(stored) = value.and_then(|value| cache.stored_ids(value, piece)) {
-                ids.extend_from_slice(stored);
-                continue;
-            }
-            let first = ids.len();
-            merge(piece, ids);
-            if key != PieceKey::NONE {
-                cache.insert(key, piece, &ids[first..]);
-            }
+            append_rare(
+                &self.text[border[0]..border[1]],
+                key,
+                value,
+                cache,
+                ids,
+                &mut merge,
+            );
         }
         ids.extend_from_slice(&known[..num_known]);
         self.borders[0] = self.borders[self.length];
         self.length = 0;
+    }
+}
+
+/// Append the ids of a pre-token that does not have them in its entry.
+#[inline(never)]
+fn append_rare(
+    piece: &[u8],
+    key: PieceKey,
+    value: Option<Value>,
+    cache: &mut PieceCache,
+    ids: &mut Vec<u32>,
+    merge: &mut impl FnMut(&[u8], &mut Vec<u32>),
+) {
+    if let Some(stored) = value.and_then(|value| cache.stored_ids(value, piece)) {
+        ids.extend_from_slice(stored);
+        return;
+    }
+    let first = ids.len();
+    merge(piece, ids);
+    if key != PieceKey::NONE {
+        cache.insert(key, piece, &ids[first..]);
     }
 }

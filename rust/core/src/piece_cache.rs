@@ -2,7 +2,8 @@
 
 use std::hint::select_unpredictable;
 
-use crate::memory_hints::{HUGE_PAGE, prefer_huge_pages, prefetch};
+use crate::large_table::LargeTable;
+use crate::memory_hints::prefetch;
 use crate::piece_key::PieceKey;
 
 /// Ids that an entry holds itself.
@@ -13,7 +14,6 @@ const STORED: u32 = u32::MAX;
 const BUCKET_BITS: u32 = 18;
 /// A bucket is a cache line of two entries, each a key and a value of 16 bytes.
 const BUCKET_WORDS: usize = 4;
-const TABLE_WORDS: usize = BUCKET_WORDS << BUCKET_BITS;
 const STORE_WORDS: usize = 1 << 20;
 
 /// A table of buckets for 2^19 pre-tokens, where an empty entry has the key 0, and a store of what does not fit into its entries.
@@ -22,79 +22,61 @@ const STORE_WORDS: usize = 1 << 20;
 /// for no memory. A newcomer pushes the older entry out of its bucket; when the store is full,
 /// everything is forgotten.
 pub(crate) struct PieceCache {
-    words: Vec<u128>,
-    /// Where the first cache line of `words` begins.
-    first: usize,
+    words: LargeTable,
     /// For each pre-token here: how many bytes and ids, the bytes of a long one, and the ids.
     store: Vec<u32>,
 }
 
 /// What an entry says: ids and how many of them count, or where in the store they are.
 #[derive(Clone, Copy)]
-pub(crate) struct Value(u128);
+pub(crate) struct Value([u32; OWN_IDS + 1]);
 
 impl Value {
-    fn new(ids: [u32; OWN_IDS], count: u32) -> Self {
-        let words = [ids[0], ids[1], ids[2], count];
-        Self(
-            words
-                .iter()
-                .rev()
-                .fold(0, |bits, &word| bits << 32 | u128::from(word)),
-        )
-    }
-
-    /// All places for ids, of which the first `count` matter; none when they are in the store.
+    /// All places for ids and one more, and how many of them matter; none when the ids are in the store.
     #[inline]
-    pub(crate) fn own_ids(self) -> Option<([u32; OWN_IDS], usize)> {
-        let count = (self.0 >> 96) as u32;
-        let ids = [self.0 as u32, (self.0 >> 32) as u32, (self.0 >> 64) as u32];
-        (count != STORED).then_some((ids, count as usize))
+    pub(crate) fn own_ids(self) -> Option<([u32; OWN_IDS + 1], usize)> {
+        let count = self.0[OWN_IDS];
+        (count != STORED).then_some((self.0, count as usize))
     }
 
     fn place_in_store(self) -> usize {
-        self.0 as u32 as usize
+        self.0[0] as usize
     }
 }
 
 impl PieceCache {
     pub(crate) fn new() -> Self {
-        // Zeros from the system cost nothing before they are written to.
-        let mut words = vec![0_u128; TABLE_WORDS + HUGE_PAGE / size_of::<u128>()];
-        let first = words.as_ptr().align_offset(HUGE_PAGE);
-        let first = if first + TABLE_WORDS <= words.len() {
-            first
-        } else {
-            0
-        };
-        prefer_huge_pages(&mut words[first..first + TABLE_WORDS]);
         Self {
-            words,
-            first,
+            words: LargeTable::zeros(BUCKET_WORDS << BUCKET_BITS),
             store: Vec::with_capacity(STORE_WORDS),
         }
     }
 
+    /// Which bucket a key belongs to.
     #[inline]
-    fn index(&self, key: PieceKey) -> usize {
-        self.first + (key.hash() >> (64 - BUCKET_BITS)) as usize * BUCKET_WORDS
+    pub(crate) fn bucket(key: PieceKey) -> u32 {
+        (key.hash() >> (64 - BUCKET_BITS)) as u32
     }
 
-    /// Begin to load the bucket of a key that is looked up a little later.
+    /// Begin to load a bucket that is looked into a little later.
     #[inline]
-    pub(crate) fn prefetch(&self, key: PieceKey) {
-        prefetch(&self.words, self.index(key));
+    pub(crate) fn prefetch(&self, bucket: u32) {
+        prefetch(self.buckets(), bucket as usize);
     }
 
-    /// The value of a key, if it is known.
     #[inline]
-    pub(crate) fn value(&self, key: PieceKey) -> Option<Value> {
-        let bucket = self.words[self.index(key)..].first_chunk::<BUCKET_WORDS>();
-        let &[newer, newer_value, older, older_value] = bucket?;
+    fn buckets(&self) -> &[[u128; BUCKET_WORDS]] {
+        self.words.as_chunks().0
+    }
+
+    /// The value of a key in its bucket, if it is known.
+    #[inline]
+    pub(crate) fn value(&self, key: PieceKey, bucket: u32) -> Option<Value> {
+        let &[newer, newer_value, older, older_value] = self.buckets().get(bucket as usize)?;
         let key = key.bits();
         // Which of the two it is cannot be foreseen, that it is here can.
         let value = select_unpredictable(newer == key, newer_value, older_value);
-        (newer == key || older == key).then_some(Value(value))
+        ((newer == key) | (older == key)).then_some(Value(words(value)))
     }
 
     /// The ids that `value` says, if they are those of `piece`: of long ones the key is but a hash.
@@ -110,10 +92,10 @@ impl PieceCache {
 
     /// Remember the ids of a pre-token.
     pub(crate) fn insert(&mut self, key: PieceKey, piece: &[u8], ids: &[u32]) {
-        let value = if ids.len() <= OWN_IDS && !key.is_hash() {
-            let mut own = [0; OWN_IDS];
-            own[..ids.len()].copy_from_slice(ids);
-            Value::new(own, ids.len() as u32)
+        let mut value = [0; OWN_IDS + 1];
+        if ids.len() <= OWN_IDS && !key.is_hash() {
+            value[..ids.len()].copy_from_slice(ids);
+            value[OWN_IDS] = ids.len() as u32;
         } else {
             let num_bytes = if key.is_hash() { piece.len() } else { 0 };
             let needed = 2 + num_bytes.div_ceil(4) + ids.len();
@@ -121,17 +103,29 @@ impl PieceCache {
                 self.words.fill(0);
                 self.store.clear();
             }
-            let place = self.store.len() as u32;
+            value[0] = self.store.len() as u32;
+            value[OWN_IDS] = STORED;
             self.store.extend([num_bytes as u32, ids.len() as u32]);
             self.store.extend(words_of(&piece[..num_bytes]));
             self.store.extend_from_slice(ids);
-            Value::new([place, 0, 0], STORED)
-        };
-        let index = self.index(key);
+        }
+        let index = Self::bucket(key) as usize * BUCKET_WORDS;
         self.words.copy_within(index..index + 2, index + 2);
         self.words[index] = key.bits();
-        self.words[index + 1] = value.0;
+        self.words[index + 1] = number(value);
     }
+}
+
+/// Four words as one number, the first of them lowest.
+fn number(words: [u32; 4]) -> u128 {
+    let bits = |bits, &word: &u32| bits << 32 | u128::from(word);
+    words.iter().rev().fold(0, bits)
+}
+
+/// The opposite of `number`.
+#[inline]
+fn words(number: u128) -> [u32; 4] {
+    [0, 32, 64, 96].map(|shift| (number >> shift) as u32)
 }
 
 /// Bytes in words of four, the last one filled up with zeros.
@@ -154,7 +148,7 @@ mod tests {
     /// What the cache says of a pre-token.
     fn found(cache: &PieceCache, piece: &[u8]) -> Option<Vec<u32>> {
         let key = key_of(piece);
-        let value = cache.value(key)?;
+        let value = cache.value(key, PieceCache::bucket(key))?;
         match value.own_ids() {
             Some((ids, count)) => Some(ids[..count].to_vec()),
             None => cache.stored_ids(value, piece).map(<[u32]>::to_vec),
@@ -186,7 +180,9 @@ mod tests {
         let (one, other) = (b"sixteen bytes ...", b"and sixteen other");
         let key = key_of(one);
         cache.insert(key, one, &[7]);
-        let value = cache.value(key).expect("it was put in");
+        let value = cache
+            .value(key, PieceCache::bucket(key))
+            .expect("it was put in");
         assert_eq!(cache.stored_ids(value, one), Some(&[7][..]));
         assert_eq!(cache.stored_ids(value, other), None);
     }

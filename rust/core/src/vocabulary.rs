@@ -25,6 +25,8 @@ pub struct Vocabulary {
     /// Ranks of the pairs of single bytes, which are asked for most: that of `a` and `b` is at 256 a + b.
     byte_pair_ranks: Vec<u32>,
     merged_ids: Vec<u32>,
+    /// The id that the first merge makes, where each merge makes the id after the one before.
+    first_merged_id: Option<u32>,
 }
 
 impl Vocabulary {
@@ -83,6 +85,10 @@ impl Vocabulary {
             byte_ids,
             ranks,
             byte_pair_ranks,
+            first_merged_id: merged_ids
+                .first()
+                .copied()
+                .filter(|&first| (first..).zip(&merged_ids).all(|(next, &id)| next == id)),
             merged_ids,
         })
     }
@@ -150,7 +156,10 @@ impl Vocabulary {
     /// Id that the merge of this rank makes.
     #[inline]
     pub(crate) fn merged_id(&self, rank: u32) -> u32 {
-        self.merged_ids[rank as usize]
+        match self.first_merged_id {
+            Some(first) => first + rank, // which waits for no memory
+            None => self.merged_ids[rank as usize],
+        }
     }
 }
 

@@ -45,14 +45,7 @@ impl IdBuffer {
         // SAFETY: Python gives a view to fill in. The memory stays where it is while this object lives,
         // because nothing changes the vector, and the view keeps the object alive.
         let status = unsafe {
-            ffi::PyBuffer_FillInfo(
-                view,
-                slf.as_ptr(),
-                start,
-                length.cast_signed(),
-                0,
-                flags,
-            )
+            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, length.cast_signed(), 0, flags)
         };
         if status == 0 {
             Ok(())
