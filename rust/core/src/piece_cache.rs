@@ -74,9 +74,11 @@ impl PieceCache {
     pub(crate) fn value(&self, key: PieceKey, bucket: u32) -> Option<Value> {
         let &[newer, newer_value, older, older_value] = self.buckets().get(bucket as usize)?;
         let key = key.bits();
-        // Which of the two it is cannot be foreseen, that it is here can.
+        // Which of the two it is cannot be foreseen, that it is here can: one select, one jump.
         let value = select_unpredictable(newer == key, newer_value, older_value);
-        ((newer == key) | (older == key)).then_some(Value(words(value)))
+        #[expect(clippy::needless_bitwise_bool, reason = "`||` would be another jump")]
+        let is_known = (newer == key) | (older == key);
+        is_known.then_some(Value(words(value)))
     }
 
     /// The ids that `value` says, if they are those of `piece`: of long ones the key is but a hash.
