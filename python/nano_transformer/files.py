@@ -89,15 +89,11 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of_blocks(path: Path, block_bytes: int) -> list[str]:
-    """Return one hexadecimal SHA-256 per `block_bytes` of a file, the last block possibly shorter."""
-    return [hashlib.sha256(block).hexdigest() for block in _blocks(path, block_bytes)]
-
-
-def _blocks(path: Path, block_bytes: int) -> Iterator[bytes]:
+def sha256_of_blocks(path: Path, block_bytes: int) -> Iterator[str]:
+    """Yield one hexadecimal SHA-256 per `block_bytes` of a file, the last block possibly shorter."""
     with path.open("rb") as file:
         while block := file.read(block_bytes):
-            yield block
+            yield hashlib.sha256(block).hexdigest()
 
 
 @contextmanager

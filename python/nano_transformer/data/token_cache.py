@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from os import PathLike, fspath
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
@@ -87,7 +90,7 @@ def open_or_build_token_cache(
         if on_event:
             on_event(f"building the token cache `{path}`: {found}")
         _write(tokenizer, wanted, path, num_threads, progress)
-        return open_token_cache(path, tokenizer=tokenizer, verify=True)
+        return open_token_cache(path, tokenizer=tokenizer)
 
 
 def build_token_cache(
@@ -127,7 +130,7 @@ def build_token_cache(
     path = Path(cache_path)
     with files.exclusive(path, timeout_seconds=LOCK_SECONDS):
         _write(tokenizer, wanted, path, num_threads, progress)
-        return open_token_cache(path, tokenizer=tokenizer, verify=True)
+        return open_token_cache(path, tokenizer=tokenizer)
 
 
 @dataclass(frozen=True)
@@ -243,9 +246,8 @@ def _write(
         )
         if num_documents == 0:
             raise DataError(_no_documents(wanted))
-        for partial in (tokens, documents):
-            _sync_file(partial)
-        record = _record(wanted, tokens, documents, num_tokens, num_documents)
+        sources, digests = _digests(wanted, tokens, documents)
+        record = _record(wanted, sources, digests, documents, num_tokens, num_documents)
         # Without its record the old set counts as absent, so no crash can pair it with new arrays.
         paths.record.unlink(missing_ok=True)
         files.sync_folder(paths.record.parent)
@@ -257,13 +259,42 @@ def _write(
         documents.unlink(missing_ok=True)
 
 
+def _digests(
+    wanted: _Wanted, tokens: Path, documents: Path
+) -> tuple[tuple[SourceRecord, ...], DigestsRecord]:
+    """Hash the texts, while another thread makes the arrays durable and hashes them."""
+    is_cancelled = Event()
+
+    def sync_and_hash(path: Path) -> tuple[str, ...]:
+        _sync_file(path)
+        blocks = files.sha256_of_blocks(path, DIGEST_BLOCK_BYTES)
+        return tuple(takewhile(lambda _: not is_cancelled.is_set(), blocks))
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        try:
+            arrays = [pool.submit(sync_and_hash, path) for path in (tokens, documents)]
+            sources = tuple(
+                replace(source, sha256=files.sha256_of_file(Path(source.path)))
+                for source in wanted.sources
+            )
+            of_tokens, of_documents = (digests.result() for digests in arrays)
+        except BaseException:
+            is_cancelled.set()
+            raise
+    return sources, DigestsRecord(
+        block_bytes=DIGEST_BLOCK_BYTES, tokens=of_tokens, documents=of_documents
+    )
+
+
 def _record(
-    wanted: _Wanted, tokens: Path, documents: Path, num_tokens: int, num_documents: int
+    wanted: _Wanted,
+    sources: tuple[SourceRecord, ...],
+    digests: DigestsRecord,
+    documents: Path,
+    num_tokens: int,
+    num_documents: int,
 ) -> CacheRecord:
     """Describe freshly written arrays, once it is sure that the texts stayed what they were."""
-    sources = tuple(
-        replace(source, sha256=files.sha256_of_file(Path(source.path))) for source in wanted.sources
-    )
     for source, inode in zip(wanted.sources, wanted.inodes, strict=True):
         if _identify(source.path) != (source, inode):
             raise DataError(
@@ -281,11 +312,7 @@ def _record(
         sources=sources,
         spans=wanted.spans,
         options=wanted.options,
-        digests=DigestsRecord(
-            block_bytes=DIGEST_BLOCK_BYTES,
-            tokens=tuple(files.sha256_of_blocks(tokens, DIGEST_BLOCK_BYTES)),
-            documents=tuple(files.sha256_of_blocks(documents, DIGEST_BLOCK_BYTES)),
-        ),
+        digests=digests,
     )
 
 
