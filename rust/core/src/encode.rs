@@ -2,7 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::piece_batch::PieceBatch;
+use crate::merge::MergeScratch;
+use crate::merge_together::{MOST_BYTES as SHORT_BYTES, MOST_TOGETHER};
+use crate::piece_batch::{MOST_PIECES, Rare};
 use crate::special::{Segment, SpecialTokens};
 use crate::vocabulary::Vocabulary;
 use crate::workspace::{Workspace, Workspaces};
@@ -116,28 +118,88 @@ impl Encoder {
         workspace: &mut Workspace,
         ids: &mut Vec<u32>,
     ) -> Result<(), Error> {
-        let mut batch = PieceBatch::new(text);
+        workspace.batch.begin();
+        let mut length = 0;
         let scanned = self.pattern.for_each_range(text, |_, end| {
-            if batch.push(end) {
-                self.encode_pieces(&mut batch, workspace, ids);
+            length += 1;
+            workspace.batch.set_end(length, end);
+            if length == MOST_PIECES {
+                self.encode_pieces(text, length, workspace, ids);
+                length = 0;
             }
         });
-        self.encode_pieces(&mut batch, workspace, ids);
+        self.encode_pieces(text, length, workspace, ids);
         scanned
     }
 
-    /// Append the ids of a batch, and empty it.
+    /// Append the ids of the first `length` pre-tokens in the workspace's batch.
     fn encode_pieces(
         &self,
-        batch: &mut PieceBatch<'_>,
+        text: &[u8],
+        length: usize,
         workspace: &mut Workspace,
         ids: &mut Vec<u32>,
     ) {
-        let Workspace { cache, scratch } = workspace;
-        batch.encode(cache, ids, |piece, ids| match self.whole_ids.get(piece) {
-            Some(&id) => ids.push(id),
-            None => self.vocabulary.merge(piece, scratch, ids),
+        let Workspace {
+            cache,
+            scratch,
+            batch,
+        } = workspace;
+        batch.encode(text, length, cache, ids, |rare, ids| {
+            self.merge_rare(text, rare, scratch, ids);
         });
+    }
+
+    /// Append the ids of the pre-tokens in `rare` that have none yet, in any order.
+    fn merge_rare(
+        &self,
+        text: &[u8],
+        rare: &mut [Rare],
+        scratch: &mut MergeScratch,
+        ids: &mut Vec<u32>,
+    ) {
+        let mut short = [0; MOST_TOGETHER];
+        let mut num_short = 0;
+        for index in 0..rare.len() {
+            if !rare[index].ids.is_empty() {
+                continue;
+            }
+            let piece = &text[rare[index].bytes.clone()];
+            let whole = self.whole_ids.get(piece);
+            if whole.is_none() && piece.len() <= SHORT_BYTES {
+                scratch.lanes.start(num_short, piece, &self.vocabulary);
+                short[num_short] = index;
+                num_short += 1;
+                if num_short == MOST_TOGETHER {
+                    self.merge_short(&short, rare, scratch, ids);
+                    num_short = 0;
+                }
+                continue;
+            }
+            let first = ids.len();
+            match whole {
+                Some(&id) => ids.push(id),
+                None => self.vocabulary.merge(piece, scratch, ids),
+            }
+            rare[index].ids = first..ids.len();
+        }
+        self.merge_short(&short[..num_short], rare, scratch, ids);
+    }
+
+    /// Append the ids of the pre-tokens in the lanes, those of `rare` with these indices.
+    fn merge_short(
+        &self,
+        indices: &[usize],
+        rare: &mut [Rare],
+        scratch: &mut MergeScratch,
+        ids: &mut Vec<u32>,
+    ) {
+        scratch.lanes.merge(indices.len(), &self.vocabulary);
+        for (lane, &index) in indices.iter().enumerate() {
+            let first = ids.len();
+            scratch.lanes.append(lane, ids);
+            rare[index].ids = first..ids.len();
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod long_pieces;
 mod memory_hints;
 mod merge;
 mod merge_order;
+mod merge_together;
 mod neighbours;
 mod npy;
 mod ordered_output;

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::long_pieces::WINDOW_BYTES;
+use crate::merge_together::Lanes;
 use crate::pair_ranks::NO_RANK;
 use crate::vocabulary::Vocabulary;
 
@@ -22,6 +23,8 @@ pub(crate) struct MergeScratch {
     first_pairs: Vec<u64>,
     /// The pairs that merges have made since.
     heap: BinaryHeap<Reverse<u64>>,
+    /// Short pre-tokens that are merged in turn.
+    pub(crate) lanes: Lanes,
 }
 
 impl MergeScratch {
@@ -34,6 +37,7 @@ impl MergeScratch {
             first_pairs: Vec::with_capacity(num_bytes),
             // Each merge puts at most two pairs there.
             heap: BinaryHeap::with_capacity(2 * num_bytes),
+            lanes: Lanes::default(),
         }
     }
 }
@@ -112,6 +116,7 @@ impl Vocabulary {
             previous,
             first_pairs,
             heap,
+            lanes: _,
         } = scratch;
         let end = piece.len() as u32;
         symbols.clear();

@@ -4,6 +4,7 @@
 pub(crate) const NO_RANK: u32 = u32::MAX;
 
 use crate::large_table::LargeTable;
+use crate::memory_hints::prefetch;
 
 /// An open-addressing table, at most half full, and a filter before it.
 pub(crate) struct PairRanks {
@@ -35,10 +36,10 @@ impl PairRanks {
 
     /// Set the rank of a pair; `false` when it has one already.
     pub(crate) fn insert(&mut self, left: u32, right: u32, rank: u32) -> bool {
-        let index = self.find(left, right);
+        let pair = pair_of(left, right);
+        let index = self.find(pair);
         let is_new = self.entries[index] == 0;
         if is_new {
-            let pair = pair_of(left, right);
             self.entries[index] = !(u128::from(pair) << 64 | u128::from(rank));
             let (word, bit) = self.filter_place(hash(pair));
             self.filter[word] |= bit;
@@ -49,11 +50,27 @@ impl PairRanks {
     /// The rank of a pair, `NO_RANK` when it has none.
     #[inline]
     pub(crate) fn get(&self, left: u32, right: u32) -> u32 {
-        let (word, bit) = self.filter_place(hash(pair_of(left, right)));
+        let asked = self.ask(left, right);
+        asked.map_or(NO_RANK, |pair| self.answer(pair))
+    }
+
+    /// Begin to look for the rank of a pair, which `answer` gives a little later; none when it has none.
+    #[inline]
+    pub(crate) fn ask(&self, left: u32, right: u32) -> Option<u64> {
+        let pair = pair_of(left, right);
+        let hash = hash(pair);
+        let (word, bit) = self.filter_place(hash);
         if self.filter[word] & bit == 0 {
-            return NO_RANK;
+            return None;
         }
-        !self.entries[self.find(left, right)] as u32
+        prefetch(&self.entries, (hash >> self.shift) as usize);
+        Some(pair)
+    }
+
+    /// The rank of a pair that was asked for, `NO_RANK` when it has none.
+    #[inline]
+    pub(crate) fn answer(&self, pair: u64) -> u32 {
+        !self.entries[self.find(pair)] as u32
     }
 
     #[inline]
@@ -64,8 +81,7 @@ impl PairRanks {
 
     /// Where a pair is, or else would be put.
     #[inline]
-    fn find(&self, left: u32, right: u32) -> usize {
-        let pair = pair_of(left, right);
+    fn find(&self, pair: u64) -> usize {
         let last = self.entries.len() - 1;
         let mut index = (hash(pair) >> self.shift) as usize;
         loop {

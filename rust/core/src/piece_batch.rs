@@ -1,68 +1,91 @@
 //! Pre-tokens that are looked up together, so that the waits for memory overlap.
 
+use std::ops::Range;
+
 use crate::piece_cache::{OWN_IDS, PieceCache, Value};
 use crate::piece_key::PieceKey;
 
-/// Enough that the first bucket has arrived when the last pre-token is found.
-const MOST_PIECES: usize = 32;
+/// Enough that the first bucket has arrived when the last pre-token is found, and that some of them are
+/// new and can be merged together.
+pub(crate) const MOST_PIECES: usize = 256;
 /// Longer pre-tokens are rare, and rarely the same; they are merged each time.
 const LONGEST_KNOWN: usize = 64;
 
-/// Some pre-tokens of a text, in order, without gaps.
-pub(crate) struct PieceBatch<'text> {
-    text: &'text [u8],
+/// Some pre-tokens of a text, in order, without gaps, and the memory that working on them takes.
+pub(crate) struct PieceBatch {
     /// Where the first one begins, and where each one ends.
     borders: [usize; MOST_PIECES + 1],
-    length: usize,
+    /// Of each pre-token its key and the bucket of that.
+    keys: [(PieceKey, u32); MOST_PIECES],
+    /// The ids of those that have them in their entries, one after the other, and what is written beyond.
+    known: [u32; MOST_PIECES * OWN_IDS + 1],
+    rare: Vec<Rare>,
+    /// The ids of the rare ones, in any order.
+    rare_ids: Vec<u32>,
 }
 
-impl<'text> PieceBatch<'text> {
-    pub(crate) fn new(text: &'text [u8]) -> Self {
+/// A pre-token that does not have its ids in its entry.
+pub(crate) struct Rare {
+    /// Its bytes in the text.
+    pub(crate) bytes: Range<usize>,
+    key: PieceKey,
+    /// How many ids of known ones come before it.
+    num_known: usize,
+    /// Its ids among those of the rare ones; empty while nobody knows them.
+    pub(crate) ids: Range<usize>,
+}
+
+impl PieceBatch {
+    pub(crate) fn new() -> Self {
         Self {
-            text,
             borders: [0; MOST_PIECES + 1],
-            length: 0,
+            keys: [(PieceKey::NONE, 0); MOST_PIECES],
+            known: [0; MOST_PIECES * OWN_IDS + 1],
+            rare: Vec::with_capacity(MOST_PIECES),
+            rare_ids: Vec::with_capacity(MOST_PIECES * LONGEST_KNOWN),
         }
     }
 
-    /// Add the pre-token that ends at `end`; `true` when that was the last one with a place.
+    /// Let the first pre-token begin at the start of the text.
+    pub(crate) fn begin(&mut self) {
+        self.borders[0] = 0;
+    }
+
+    /// Let the pre-token with this number, from 1 to `MOST_PIECES`, end at `end`. The caller counts them,
+    /// which takes a register and not memory.
     #[inline]
-    pub(crate) fn push(&mut self, end: usize) -> bool {
-        self.length += 1;
-        self.borders[self.length] = end;
-        self.length == MOST_PIECES
+    pub(crate) fn set_end(&mut self, number: usize, end: usize) {
+        self.borders[number] = end;
     }
 
-    /// The key of the pre-token from `start` to `end`, or `NONE` where it is too long.
-    #[inline]
-    fn key(&self, start: usize, end: usize) -> PieceKey {
-        PieceKey::of(self.text, start, end).unwrap_or_else(|| self.long_key(start, end))
-    }
-
-    fn long_key(&self, start: usize, end: usize) -> PieceKey {
-        if end - start > LONGEST_KNOWN {
-            return PieceKey::NONE;
-        }
-        PieceKey::hashed(&self.text[start..end])
-    }
-
-    /// Append the ids of all pre-tokens, which `merge` finds where the cache does not, and become empty.
+    /// Append the ids of `length` pre-tokens, whose bytes are in `text`; the next one begins where they
+    /// end. `merge` finds what the cache does not have: it is given the rare pre-tokens, and where to
+    /// append their ids.
     #[inline]
     pub(crate) fn encode(
         &mut self,
+        text: &[u8],
+        length: usize,
         cache: &mut PieceCache,
         ids: &mut Vec<u32>,
-        mut merge: impl FnMut(&[u8], &mut Vec<u32>),
+        merge: impl FnOnce(&mut [Rare], &mut Vec<u32>),
     ) {
-        let mut keys = [(PieceKey::NONE, 0); MOST_PIECES];
-        let borders = &self.borders[..=self.length];
+        let Self {
+            borders,
+            keys,
+            known,
+            rare,
+            rare_ids,
+        } = self;
+        let borders = &mut borders[..=length];
         for (place, border) in keys.iter_mut().zip(borders.windows(2)) {
-            let key = self.key(border[0], border[1]);
+            let key = key_of(text, border[0], border[1]);
             let bucket = PieceCache::bucket(key);
             cache.prefetch(bucket);
             *place = (key, bucket);
         }
-        let mut known = [0; MOST_PIECES * OWN_IDS + 1];
+        rare.clear();
+        rare_ids.clear();
         let mut num_known = 0;
         for (&(key, bucket), border) in keys.iter().zip(borders.windows(2)) {
             let value = cache.value(key, bucket);
@@ -72,40 +95,45 @@ impl<'text> PieceBatch<'text> {
                 num_known += count;
                 continue;
             }
-            ids.extend_from_slice(&known[..num_known]);
-            num_known = 0;
-            append_rare(
-                &self.text[border[0]..border[1]],
+            let bytes = border[0]..border[1];
+            let first = rare_ids.len();
+            let piece = &text[bytes.clone()];
+            let stored = value.and_then(|value| cache.stored_ids(value, piece));
+            rare_ids.extend_from_slice(stored.unwrap_or_default());
+            rare.push(Rare {
+                bytes,
                 key,
-                value,
-                cache,
-                ids,
-                &mut merge,
-            );
+                num_known,
+                ids: first..rare_ids.len(),
+            });
         }
-        ids.extend_from_slice(&known[..num_known]);
-        self.borders[0] = self.borders[self.length];
-        self.length = 0;
+        let mut num_done = 0;
+        if !rare.is_empty() {
+            let num_stored = rare_ids.len();
+            merge(rare, rare_ids);
+            for piece in rare {
+                ids.extend_from_slice(&known[num_done..piece.num_known]);
+                num_done = piece.num_known;
+                let own = &rare_ids[piece.ids.clone()];
+                ids.extend_from_slice(own);
+                if piece.ids.start >= num_stored {
+                    cache.insert(piece.key, &text[piece.bytes.clone()], own);
+                }
+            }
+        }
+        ids.extend_from_slice(&known[num_done..num_known]);
+        borders[0] = borders[length];
     }
 }
 
-/// Append the ids of a pre-token that does not have them in its entry.
-#[inline(never)]
-fn append_rare(
-    piece: &[u8],
-    key: PieceKey,
-    value: Option<Value>,
-    cache: &mut PieceCache,
-    ids: &mut Vec<u32>,
-    merge: &mut impl FnMut(&[u8], &mut Vec<u32>),
-) {
-    if let Some(stored) = value.and_then(|value| cache.stored_ids(value, piece)) {
-        ids.extend_from_slice(stored);
-        return;
-    }
-    let first = ids.len();
-    merge(piece, ids);
-    if key != PieceKey::NONE {
-        cache.insert(key, piece, &ids[first..]);
-    }
+/// The key of the pre-token from `start` to `end`, or `NONE` where it is too long.
+#[inline]
+fn key_of(text: &[u8], start: usize, end: usize) -> PieceKey {
+    PieceKey::of(text, start, end).unwrap_or_else(|| {
+        if end - start > LONGEST_KNOWN {
+            PieceKey::NONE
+        } else {
+            PieceKey::hashed(&text[start..end])
+        }
+    })
 }

@@ -92,8 +92,12 @@ impl PieceCache {
         is_same.then(|| &after[..num_ids as usize])
     }
 
-    /// Remember the ids of a pre-token.
+    /// Remember the ids of a pre-token, unless its key is none or there.
     pub(crate) fn insert(&mut self, key: PieceKey, piece: &[u8], ids: &[u32]) {
+        let bucket = Self::bucket(key);
+        if key == PieceKey::NONE || (!key.is_hash() && self.value(key, bucket).is_some()) {
+            return;
+        }
         let mut value = [0; OWN_IDS + 1];
         if ids.len() <= OWN_IDS && !key.is_hash() {
             value[..ids.len()].copy_from_slice(ids);
@@ -111,7 +115,7 @@ impl PieceCache {
             self.store.extend(words_of(&piece[..num_bytes]));
             self.store.extend_from_slice(ids);
         }
-        let index = Self::bucket(key) as usize * BUCKET_WORDS;
+        let index = bucket as usize * BUCKET_WORDS;
         self.words.copy_within(index..index + 2, index + 2);
         self.words[index] = key.bits();
         self.words[index + 1] = number(value);

@@ -147,6 +147,18 @@ impl Vocabulary {
         self.ranks.get(left, right)
     }
 
+    /// Begin to look for the rank of the merge of two ids, which `rank_asked_for` gives a little later.
+    #[inline]
+    pub(crate) fn ask_for_rank(&self, left: u32, right: u32) -> Option<u64> {
+        self.ranks.ask(left, right)
+    }
+
+    /// What `rank` gives for a pair that was asked for.
+    #[inline]
+    pub(crate) fn rank_asked_for(&self, pair: u64) -> u32 {
+        self.ranks.answer(pair)
+    }
+
     /// Rank of the merge of two single bytes, `NO_RANK` when they do not merge.
     #[inline]
     pub(crate) fn byte_rank(&self, left: u8, right: u8) -> u32 {

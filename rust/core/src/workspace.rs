@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use crate::long_pieces::WINDOW_BYTES;
 use crate::merge::MergeScratch;
+use crate::piece_batch::PieceBatch;
 use crate::piece_cache::PieceCache;
 
 /// Workspaces kept for the next calls; calls at the same time beyond this make their own.
@@ -14,6 +15,7 @@ const KEPT_WORKSPACES: usize = 8;
 pub(crate) struct Workspace {
     pub(crate) cache: PieceCache,
     pub(crate) scratch: MergeScratch,
+    pub(crate) batch: PieceBatch,
 }
 
 impl Workspace {
@@ -21,6 +23,7 @@ impl Workspace {
         Self {
             cache: PieceCache::new(),
             scratch: MergeScratch::with_room_for(WINDOW_BYTES),
+            batch: PieceBatch::new(),
         }
     }
 }
