@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::cuts::part_end;
 use crate::encode::Encoder;
+use crate::memory_hints::prefer_huge_pages;
 use crate::workers::map_in_order;
 use crate::{Error, Progress, Stage, TextSource};
 
@@ -90,6 +91,7 @@ impl Encoder {
         }
         flat.ids
             .reserve_exact(encoded.iter().map(|(_, ids, _)| ids.len()).sum());
+        prefer_huge_pages(flat.ids.spare_capacity_mut());
         for (indices, ids, ends) in encoded {
             for (index, end) in indices.zip(ends) {
                 flat.offsets[index + 1] = flat.ids.len() + end;

@@ -171,7 +171,7 @@ impl Encoder {
                 short[num_short] = index;
                 num_short += 1;
                 if num_short == MOST_TOGETHER {
-                    self.merge_short(&short, rare, scratch, ids);
+                    self.merge_lanes(&short, rare, scratch, ids);
                     num_short = 0;
                 }
                 continue;
@@ -183,11 +183,11 @@ impl Encoder {
             }
             rare[index].ids = first..ids.len();
         }
-        self.merge_short(&short[..num_short], rare, scratch, ids);
+        self.merge_lanes(&short[..num_short], rare, scratch, ids);
     }
 
     /// Append the ids of the pre-tokens in the lanes, those of `rare` with these indices.
-    fn merge_short(
+    fn merge_lanes(
         &self,
         indices: &[usize],
         rare: &mut [Rare],

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::merge::MOST_MERGES;
 use crate::source::TextName;
 use crate::vocabulary::LARGEST_ID;
 
@@ -101,6 +102,13 @@ pub enum Error {
         "{count} special tokens are too many to search for at once; give fewer or shorter ones"
     )]
     TooManySpecialTokens {
+        /// How many there are.
+        count: usize,
+    },
+
+    /// More merges than short ranks can tell apart.
+    #[error("{count} merges are more than the {MOST_MERGES} that are possible")]
+    TooManyMerges {
         /// How many there are.
         count: usize,
     },

@@ -10,8 +10,8 @@ use crate::vocabulary::Vocabulary;
 
 /// Pre-tokens of up to this many bytes are merged by plain scanning, which beats a heap there.
 pub(crate) const SHORT_PIECE_BYTES: usize = 64;
-/// Most are as short as this, and then there is less to scan.
-const SHORTEST_PIECE_BYTES: usize = 16;
+/// So that rank and place of a pair in a short pre-token fit into 32 bits.
+pub(crate) const MOST_MERGES: usize = u32::MAX as usize / SHORT_PIECE_BYTES;
 
 /// Memory that merging uses and leaves for the next time.
 pub(crate) struct MergeScratch {
@@ -45,10 +45,8 @@ impl MergeScratch {
 impl Vocabulary {
     /// Append the ids that `piece` merges to.
     pub(crate) fn merge(&self, piece: &[u8], scratch: &mut MergeScratch, ids: &mut Vec<u32>) {
-        if piece.len() <= SHORTEST_PIECE_BYTES {
-            self.merge_short::<SHORTEST_PIECE_BYTES>(piece, ids);
-        } else if piece.len() <= SHORT_PIECE_BYTES {
-            self.merge_short::<SHORT_PIECE_BYTES>(piece, ids);
+        if piece.len() <= SHORT_PIECE_BYTES {
+            self.merge_short(piece, ids);
         } else if piece.len() <= WINDOW_BYTES {
             self.merge_by_heap(piece, scratch, ids);
         } else {
@@ -56,15 +54,14 @@ impl Vocabulary {
         }
     }
 
-    /// Merge by looking for the lowest rank again and again: quadratic, and fast for pieces of up to
-    /// `MOST` bytes.
-    pub(crate) fn merge_short<const MOST: usize>(&self, piece: &[u8], ids: &mut Vec<u32>) {
+    /// Merge by looking for the lowest rank again and again: quadratic, and fast for short pieces.
+    pub(crate) fn merge_short(&self, piece: &[u8], ids: &mut Vec<u32>) {
         let end = piece.len();
-        let mut symbols = [0; MOST];
+        let mut symbols = [0; SHORT_PIECE_BYTES];
         // The rank of each symbol with the next one, its place below, and where its neighbours are.
-        let mut pairs = [NO_PAIR; MOST];
-        let mut next = [0_u8; MOST];
-        let mut previous = [0_u8; MOST];
+        let mut pairs = [NO_PAIR; SHORT_PIECE_BYTES];
+        let mut next = [0_u8; SHORT_PIECE_BYTES];
+        let mut previous = [0_u8; SHORT_PIECE_BYTES];
         for (place, &byte) in piece.iter().enumerate() {
             symbols[place] = self.byte_id(byte);
             next[place] = place as u8 + 1;

@@ -4,6 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Error;
 use crate::decode::TokenRows;
+use crate::merge::MOST_MERGES;
 use crate::pair_ranks::{NO_RANK, PairRanks};
 
 /// Ids are stored as 32 bits, and the last value is kept free.
@@ -35,6 +36,10 @@ impl Vocabulary {
         tokens: &[(u32, T)],
         merges: &[(M, M)],
     ) -> Result<Self, Error> {
+        if merges.len() > MOST_MERGES {
+            let count = merges.len();
+            return Err(Error::TooManyMerges { count });
+        }
         let mut sorted: Vec<(u32, &[u8])> = tokens
             .iter()
             .map(|(id, token)| (*id, token.as_ref()))
@@ -259,6 +264,11 @@ mod tests {
         assert!(matches!(
             unknown,
             Err(Error::UnknownMergeToken { number: 1, .. })
+        ));
+        let too_many = vec![([], []); MOST_MERGES + 1]; // which take no memory
+        assert!(matches!(
+            Vocabulary::new::<Vec<u8>, [u8; 0]>(&byte_tokens(), &too_many),
+            Err(Error::TooManyMerges { .. })
         ));
         let repeated = build(&[(256, b"ab")], &[(b"a", b"b"), (b"a", b"b")]);
         assert!(matches!(repeated, Err(Error::RepeatedMerge { number: 2 })));

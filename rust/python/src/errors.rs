@@ -42,6 +42,7 @@ pub(crate) fn to_python(py: Python<'_>, error: Error) -> PyErr {
         | Error::MissingByte { .. }
         | Error::UnknownMergeToken { .. }
         | Error::RepeatedMerge { .. }
+        | Error::TooManyMerges { .. }
         | Error::UnknownTokenId { .. } => TokenizerError::new_err(error.to_string()),
     }
 }

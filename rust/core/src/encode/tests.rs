@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::merge::SHORT_PIECE_BYTES;
+use crate::pattern::tests::random_numbers;
 use crate::{InvalidUtf8, Learning, Pattern, PreTokenCounter, Progress, TextSource, TieBreak};
 
 const TEXT: &[u8] =
@@ -56,38 +57,47 @@ fn merge_one_by_one(piece: &[u8], merges: &[crate::Merge]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn both_ways_of_merging_apply_the_merges_in_order() {
+fn all_ways_of_merging_apply_the_merges_in_order() {
     let (encoder, merges) = encoder();
     let mut workspace = Workspace::new();
-    let mut state = 7_u64;
+    let mut random = random_numbers(7);
+    let mut draw =
+        |length: usize| -> Vec<u8> { (0..length).map(|_| b"ahnt es"[random(7)]).collect() };
+    let bytes = |ids: &[u32]| -> Vec<Vec<u8>> {
+        ids.iter()
+            .map(|&id| encoder.decode(&[id]).expect("known"))
+            .collect()
+    };
     for length in 1..200 {
-        let piece: Vec<u8> = (0..length)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                b"ahnt es"[(state >> 33) as usize % 7]
-            })
-            .collect();
+        let piece = draw(length);
         let (mut short, mut long) = (Vec::new(), Vec::new());
         encoder
             .vocabulary
             .merge_by_heap(&piece, &mut workspace.scratch, &mut long);
         if piece.len() <= SHORT_PIECE_BYTES {
-            encoder
-                .vocabulary
-                .merge_short::<SHORT_PIECE_BYTES>(&piece, &mut short);
+            encoder.vocabulary.merge_short(&piece, &mut short);
         } else {
             short.clone_from(&long); // it takes no longer ones
         }
-        let bytes = |ids: &[u32]| -> Vec<Vec<u8>> {
-            ids.iter()
-                .map(|&id| encoder.decode(&[id]).expect("known"))
-                .collect()
-        };
         let expected = merge_one_by_one(&piece, &merges);
         assert_eq!(bytes(&short), expected, "{}", piece.escape_ascii());
         assert_eq!(bytes(&long), expected, "{}", piece.escape_ascii());
+    }
+    for round in 0..500 {
+        let pieces: Vec<Vec<u8>> = (0..=round % MOST_TOGETHER)
+            .map(|number| draw(1 + (round + 5 * number) % SHORT_BYTES))
+            .collect();
+        let lanes = &mut workspace.scratch.lanes;
+        for (index, piece) in pieces.iter().enumerate() {
+            lanes.start(index, piece, &encoder.vocabulary);
+        }
+        lanes.merge(pieces.len(), &encoder.vocabulary);
+        for (index, piece) in pieces.iter().enumerate() {
+            let mut together = Vec::new();
+            lanes.append(index, &mut together);
+            let expected = merge_one_by_one(piece, &merges);
+            assert_eq!(bytes(&together), expected, "{}", piece.escape_ascii());
+        }
     }
 }
 
