@@ -11,14 +11,15 @@ pub(crate) const OWN_IDS: usize = 3;
 /// What stands for the number of ids when they are in the store.
 const STORED: u32 = u32::MAX;
 
-const BUCKET_BITS: u32 = 18;
+const BUCKET_BITS: u32 = 19;
 /// A bucket is a cache line of two entries, each a key and a value of 16 bytes.
 const BUCKET_WORDS: usize = 4;
 const STORE_WORDS: usize = 1 << 20;
 
-/// A table of buckets for 2^19 pre-tokens, where an empty entry has the key 0, and a store of what does not fit into its entries.
+/// A table of buckets for 2^20 pre-tokens, where an empty entry has the key 0, and a store of what does
+/// not fit into its entries.
 ///
-/// It takes 20 MiB of which the system gives what is written to, and never more, so that encoding asks
+/// It takes 36 MiB of which the system gives what is written to, and never more, so that encoding asks
 /// for no memory. A newcomer pushes the older entry out of its bucket; when the store is full,
 /// everything is forgotten.
 pub(crate) struct PieceCache {
