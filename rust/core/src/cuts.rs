@@ -101,6 +101,9 @@ fn is_sure_border(text: &[u8], border: usize, specials: &SpecialTokens) -> bool 
     if border == 0 {
         return false; // what lies before is not seen
     }
+    if is_continuation(text[border]) {
+        return false; // inside of a character, or malformed: other borders will do
+    }
     let after = classes.class_at(text, border).0;
     let ends = match classes.class_before(text, border) {
         Class::NUMBER => after != Class::NUMBER,
@@ -111,6 +114,11 @@ fn is_sure_border(text: &[u8], border: usize, specials: &SpecialTokens) -> bool 
         _ => after == Class::SPACE && !matches!(text[border], b'\r' | b'\n'),
     };
     ends && !specials.covers(text, border)
+}
+
+/// Whether this byte goes on with a character of UTF-8.
+fn is_continuation(byte: u8) -> bool {
+    byte & 0b1100_0000 == 0b1000_0000
 }
 
 #[cfg(test)]

@@ -24,6 +24,14 @@ pub(crate) fn prefer_huge_pages<T>(memory: &mut [T]) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn prefer_huge_pages<T>(_: &mut [T]) {}
 
+/// Make `items` a number of copies of `item`, in large pages where it is worth it.
+pub(crate) fn fill<T: Copy>(items: &mut Vec<T>, item: T, length: usize) {
+    items.clear();
+    items.reserve_exact(length);
+    prefer_huge_pages(items.spare_capacity_mut());
+    items.resize(length, item);
+}
+
 /// Begin to load the cache line of `items[index]`, which is read a little later.
 ///
 /// Outside of the slice, and on processors where Rust has no stable way to ask, nothing happens.

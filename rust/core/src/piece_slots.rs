@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::count::PieceCounts;
-use crate::memory_hints::prefetch;
+use crate::memory_hints::{fill, prefetch};
 use crate::pair_table::Pair;
 use crate::{Error, Progress};
 
@@ -59,7 +59,8 @@ impl PieceSlots {
             next += sizes.insert(*count, next).unwrap_or_default();
         }
         groups.push((u32::MAX, 0));
-        let mut slots = vec![BOUNDARY; bytes];
+        let mut slots = Vec::new();
+        fill(&mut slots, BOUNDARY, bytes);
         counts.for_each(|piece, count| {
             if piece.len() > 1
                 && progress.check().is_ok()

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::ops::Range;
 
-use crate::memory_hints::prefetch;
+use crate::memory_hints::{fill, prefetch};
 use crate::merge_order::{MergeOrder, TieBreak};
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::pair_queue::PairQueue;
@@ -91,8 +91,7 @@ impl<'a> Trainer<'a> {
         }
         drop(all);
         let mut positions = std::mem::take(&mut self.positions);
-        positions.clear();
-        positions.resize(total, 0);
+        fill(&mut positions, 0, total);
         self.pieces
             .for_each_pair(&self.lengths, self.progress, |pair, _, position| {
                 if let Some(entry) = pairs.get_mut(pair) {
