@@ -83,10 +83,14 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
     file.write(data)
 
 
-def sha256_of_file(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file's bytes."""
+def sha256_of_file(path: Path, check: Callable[[], None] = lambda: None) -> str:
+    """Return the hexadecimal SHA-256 of a file's bytes; `check` is called for each MiB and may raise."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 20):
+            digest.update(block)
+            check()
+    return digest.hexdigest()
 
 
 def sha256_of_blocks(path: Path, block_bytes: int) -> Iterator[str]:

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from os import PathLike, fspath
 from pathlib import Path
 from threading import Event
@@ -234,20 +233,7 @@ def _write(
         files.remove_leftovers(path)  # the lock was free, so no other build is running
     tokens, documents = files.partial_path(paths.tokens), files.partial_path(paths.documents)
     try:
-        num_tokens, num_documents = tokenizer.write_token_arrays(
-            wanted.spans_by_path(),
-            tokens,
-            documents,
-            encoding_errors=wanted.options.encoding_errors,
-            held_out_below=wanted.options.held_out_below,
-            keep_held_out=wanted.options.keep_held_out,
-            num_threads=num_threads,
-            progress=progress,
-        )
-        if num_documents == 0:
-            raise DataError(_no_documents(wanted))
-        sources, digests = _digests(wanted, tokens, documents)
-        record = _record(wanted, sources, digests, documents, num_tokens, num_documents)
+        record = _write_arrays(tokenizer, wanted, tokens, documents, num_threads, progress)
         # Without its record the old set counts as absent, so no crash can pair it with new arrays.
         paths.record.unlink(missing_ok=True)
         files.sync_folder(paths.record.parent)
@@ -259,30 +245,60 @@ def _write(
         documents.unlink(missing_ok=True)
 
 
-def _digests(
-    wanted: _Wanted, tokens: Path, documents: Path
-) -> tuple[tuple[SourceRecord, ...], DigestsRecord]:
-    """Hash the texts, while another thread makes the arrays durable and hashes them."""
+def _write_arrays(
+    tokenizer: Tokenizer,
+    wanted: _Wanted,
+    tokens: Path,
+    documents: Path,
+    num_threads: int,
+    progress: Progress | None,
+) -> CacheRecord:
+    """Write both arrays durably, and describe them."""
     is_cancelled = Event()
-
-    def sync_and_hash(path: Path) -> tuple[str, ...]:
-        _sync_file(path)
-        blocks = files.sha256_of_blocks(path, DIGEST_BLOCK_BYTES)
-        return tuple(takewhile(lambda _: not is_cancelled.is_set(), blocks))
-
+    # The texts are hashed meanwhile, by a thread that waits for the disk or a free core.
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
-            arrays = [pool.submit(sync_and_hash, path) for path in (tokens, documents)]
-            sources = tuple(
-                replace(source, sha256=files.sha256_of_file(Path(source.path)))
-                for source in wanted.sources
+            hashing = pool.submit(_hash_sources, wanted, is_cancelled)
+            num_tokens, num_documents = tokenizer.write_token_arrays(
+                wanted.spans_by_path(),
+                tokens,
+                documents,
+                encoding_errors=wanted.options.encoding_errors,
+                held_out_below=wanted.options.held_out_below,
+                keep_held_out=wanted.options.keep_held_out,
+                num_threads=num_threads,
+                progress=progress,
             )
-            of_tokens, of_documents = (digests.result() for digests in arrays)
+            if num_documents == 0:
+                raise DataError(_no_documents(wanted))
+            for partial in (tokens, documents):
+                _sync_file(partial)
+            digests = _digests(tokens, documents)
+            sources = hashing.result()
         except BaseException:
             is_cancelled.set()
             raise
-    return sources, DigestsRecord(
-        block_bytes=DIGEST_BLOCK_BYTES, tokens=of_tokens, documents=of_documents
+    return _record(wanted, sources, digests, documents, num_tokens, num_documents)
+
+
+def _hash_sources(wanted: _Wanted, is_cancelled: Event) -> tuple[SourceRecord, ...]:
+    """Return the texts with their digests, unless that is cancelled."""
+
+    def check() -> None:
+        if is_cancelled.is_set():
+            raise CancelledError
+
+    return tuple(
+        replace(source, sha256=files.sha256_of_file(Path(source.path), check))
+        for source in wanted.sources
+    )
+
+
+def _digests(tokens: Path, documents: Path) -> DigestsRecord:
+    return DigestsRecord(
+        block_bytes=DIGEST_BLOCK_BYTES,
+        tokens=tuple(files.sha256_of_blocks(tokens, DIGEST_BLOCK_BYTES)),
+        documents=tuple(files.sha256_of_blocks(documents, DIGEST_BLOCK_BYTES)),
     )
 
 

@@ -87,3 +87,49 @@ impl Encoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::tests::random_numbers;
+    use crate::{Pattern, Vocabulary};
+
+    #[test]
+    fn tokens_of_every_length_are_joined_to_the_last_byte() {
+        let mut random = random_numbers(3);
+        for step in [1, 3] {
+            // With gaps between the ids and without; 15 bytes are the most that a row holds.
+            let mut tokens: Vec<(u32, Vec<u8>)> =
+                (0..=255).map(|byte| (byte, vec![byte as u8])).collect();
+            tokens.extend((2..40_u8).map(|length| {
+                (
+                    256 + step * u32::from(length - 2),
+                    vec![length; usize::from(length)],
+                )
+            }));
+            let vocabulary = Vocabulary::new(&tokens, &[] as &[(&[u8], &[u8])]).expect("valid");
+            let encoder =
+                Encoder::new(vocabulary, Vec::new(), Pattern::Gpt2, false).expect("valid");
+            for num_ids in (0..60).chain([1_000]) {
+                let drawn: Vec<usize> = (0..num_ids)
+                    .map(|_| 250 + random(tokens.len() - 250))
+                    .collect();
+                let expected: Vec<u8> = drawn
+                    .iter()
+                    .flat_map(|&index| tokens[index].1.clone())
+                    .collect();
+                let ids: Vec<u32> = drawn.iter().map(|&index| tokens[index].0).collect();
+                assert_eq!(encoder.decode(&ids).expect("known"), expected);
+                let narrow: Vec<u16> = ids.iter().map(|&id| id as u16).collect();
+                let mut bytes = vec![7; encoder.decoded_length(&narrow).expect("known")];
+                encoder.decode_into(&narrow, &mut bytes);
+                assert_eq!(bytes, expected);
+            }
+            let unknown = tokens[tokens.len() - 1].0 + 1;
+            assert!(matches!(
+                encoder.decode(&[65, unknown]),
+                Err(Error::UnknownTokenId { id, .. }) if id == unknown
+            ));
+        }
+    }
+}

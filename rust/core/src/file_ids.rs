@@ -132,10 +132,9 @@ impl<T: StoredId> Joined<T> {
         if self.ids.capacity() - self.ids.len() < ids.len() {
             // As many as there will be if the text goes on like this, and some more.
             let so_far = (self.ids.len() + ids.len()) as u128;
-            let expected =
-                so_far * u128::from(self.total_bytes.max(self.bytes)) / u128::from(self.bytes);
-            self.ids
-                .reserve(expected as usize / 16 * 17 - self.ids.len());
+            let expected = so_far * u128::from(self.total_bytes.max(self.bytes));
+            let expected = (expected / u128::from(self.bytes)) as usize;
+            self.ids.reserve(expected + expected / 16 - self.ids.len());
             prefer_huge_pages(self.ids.spare_capacity_mut());
         }
         self.ids.extend(ids.iter().map(|&id| T::narrowed(id)));
@@ -146,6 +145,20 @@ impl<T: StoredId> Joined<T> {
 mod tests {
     use super::*;
     use crate::encode::tests::encoder;
+
+    #[test]
+    fn parts_are_joined_in_their_order_whichever_is_first() {
+        let part = |number: u32| vec![number; number as usize % 4];
+        for step in [1, 3, 7, 9] {
+            let mut joined = Joined::<u16>::new(20);
+            for index in 0..10 {
+                let number = index * step % 10;
+                joined.add(number, &part(number as u32), 2);
+            }
+            let expected: Vec<u16> = (0..10).flat_map(part).map(|id| id as u16).collect();
+            assert_eq!(joined.ids, expected);
+        }
+    }
 
     #[test]
     fn stretches_of_a_file_have_the_ids_of_the_whole() {
