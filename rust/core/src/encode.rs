@@ -145,12 +145,24 @@ impl Encoder {
             scratch,
             batch,
         } = workspace;
-        batch.encode(text, length, cache, ids, |rare, ids| {
-            self.merge_rare(text, rare, scratch, ids);
+        let (rare, rare_ids) = batch.look_up(text, length, cache);
+        if !rare.is_empty() {
+            self.merge_rare(text, rare, scratch, rare_ids);
+        }
+        batch.append_ids(text, cache, ids, |piece, ids| {
+            self.merge_one(piece, scratch, ids);
         });
     }
 
-    /// Append the ids of the pre-tokens in `rare` that have none yet, in any order.
+    /// Append the ids of a pre-token.
+    fn merge_one(&self, piece: &[u8], scratch: &mut MergeScratch, ids: &mut Vec<u32>) {
+        match self.whole_ids.get(piece) {
+            Some(&id) => ids.push(id),
+            None => self.vocabulary.merge(piece, scratch, ids),
+        }
+    }
+
+    /// Append the ids of the new pre-tokens in `rare`, in any order and without the long ones.
     fn merge_rare(
         &self,
         text: &[u8],
@@ -161,27 +173,23 @@ impl Encoder {
         let mut short = [0; MOST_TOGETHER];
         let mut num_short = 0;
         for index in 0..rare.len() {
-            if !rare[index].ids.is_empty() {
+            if !rare[index].is_new || rare[index].is_long() {
                 continue;
             }
             let piece = &text[rare[index].bytes.clone()];
-            let whole = self.whole_ids.get(piece);
-            if whole.is_none() && piece.len() <= SHORT_BYTES {
-                scratch.lanes.start(num_short, piece, &self.vocabulary);
-                short[num_short] = index;
-                num_short += 1;
-                if num_short == MOST_TOGETHER {
-                    self.merge_lanes(&short, rare, scratch, ids);
-                    num_short = 0;
-                }
+            if piece.len() > SHORT_BYTES || !self.whole_ids.is_empty() {
+                let first = ids.len();
+                self.merge_one(piece, scratch, ids);
+                rare[index].ids = first..ids.len();
                 continue;
             }
-            let first = ids.len();
-            match whole {
-                Some(&id) => ids.push(id),
-                None => self.vocabulary.merge(piece, scratch, ids),
+            scratch.lanes.start(num_short, piece, &self.vocabulary);
+            short[num_short] = index;
+            num_short += 1;
+            if num_short == MOST_TOGETHER {
+                self.merge_lanes(&short, rare, scratch, ids);
+                num_short = 0;
             }
-            rare[index].ids = first..ids.len();
         }
         self.merge_lanes(&short[..num_short], rare, scratch, ids);
     }

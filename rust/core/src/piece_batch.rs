@@ -19,8 +19,9 @@ pub(crate) struct PieceBatch {
     keys: [(PieceKey, u32); MOST_PIECES],
     /// The ids of those that have them in their entries, one after the other, and what is written beyond.
     known: [u32; MOST_PIECES * OWN_IDS + 1],
+    num_known: usize,
     rare: Vec<Rare>,
-    /// The ids of the rare ones, in any order.
+    /// The ids of the rare ones that are not long, in any order.
     rare_ids: Vec<u32>,
 }
 
@@ -31,7 +32,9 @@ pub(crate) struct Rare {
     key: PieceKey,
     /// How many ids of known ones come before it.
     num_known: usize,
-    /// Its ids among those of the rare ones; empty while nobody knows them.
+    /// Whether the cache does not know it.
+    pub(crate) is_new: bool,
+    /// Its ids among those of the rare ones.
     pub(crate) ids: Range<usize>,
 }
 
@@ -41,6 +44,7 @@ impl PieceBatch {
             borders: [0; MOST_PIECES + 1],
             keys: [(PieceKey::NONE, 0); MOST_PIECES],
             known: [0; MOST_PIECES * OWN_IDS + 1],
+            num_known: 0,
             rare: Vec::with_capacity(MOST_PIECES),
             rare_ids: Vec::with_capacity(MOST_PIECES * LONGEST_KNOWN),
         }
@@ -58,22 +62,20 @@ impl PieceBatch {
         self.borders[number] = end;
     }
 
-    /// Append the ids of `length` pre-tokens, whose bytes are in `text`; the next one begins where they
-    /// end. `merge` finds what the cache does not have: it is given the rare pre-tokens, and where to
-    /// append their ids.
+    /// Look up the first `length` pre-tokens, whose bytes are in `text`; the next one begins where they
+    /// end. Return those that are new: they and their places for ids.
     #[inline]
-    pub(crate) fn encode(
+    pub(crate) fn look_up(
         &mut self,
         text: &[u8],
         length: usize,
-        cache: &mut PieceCache,
-        ids: &mut Vec<u32>,
-        merge: impl FnOnce(&mut [Rare], &mut Vec<u32>),
-    ) {
+        cache: &PieceCache,
+    ) -> (&mut [Rare], &mut Vec<u32>) {
         let Self {
             borders,
             keys,
             known,
+            num_known,
             rare,
             rare_ids,
         } = self;
@@ -86,13 +88,13 @@ impl PieceBatch {
         }
         rare.clear();
         rare_ids.clear();
-        let mut num_known = 0;
+        let mut end = 0;
         for (&(key, bucket), border) in keys.iter().zip(borders.windows(2)) {
             let value = cache.value(key, bucket);
             if let Some((own, count)) = value.and_then(Value::own_ids) {
                 // All places are written, which needs no branch on how many matter.
-                known[num_known..=num_known + OWN_IDS].copy_from_slice(&own);
-                num_known += count;
+                known[end..=end + OWN_IDS].copy_from_slice(&own);
+                end += count;
                 continue;
             }
             let bytes = border[0]..border[1];
@@ -103,26 +105,49 @@ impl PieceBatch {
             rare.push(Rare {
                 bytes,
                 key,
-                num_known,
+                num_known: end,
+                is_new: stored.is_none(),
                 ids: first..rare_ids.len(),
             });
         }
+        *num_known = end;
+        borders[0] = borders[length];
+        (rare, rare_ids)
+    }
+
+    /// Append the ids of what was looked up, and let the cache know what is new. `merge` appends those of
+    /// a pre-token that is too long to be known.
+    #[inline]
+    pub(crate) fn append_ids(
+        &mut self,
+        text: &[u8],
+        cache: &mut PieceCache,
+        ids: &mut Vec<u32>,
+        mut merge: impl FnMut(&[u8], &mut Vec<u32>),
+    ) {
         let mut num_done = 0;
-        if !rare.is_empty() {
-            let num_stored = rare_ids.len();
-            merge(rare, rare_ids);
-            for piece in rare {
-                ids.extend_from_slice(&known[num_done..piece.num_known]);
-                num_done = piece.num_known;
-                let own = &rare_ids[piece.ids.clone()];
-                ids.extend_from_slice(own);
-                if piece.ids.start >= num_stored {
-                    cache.insert(piece.key, &text[piece.bytes.clone()], own);
-                }
+        for rare in &self.rare {
+            ids.extend_from_slice(&self.known[num_done..rare.num_known]);
+            num_done = rare.num_known;
+            let piece = &text[rare.bytes.clone()];
+            if rare.is_long() {
+                merge(piece, ids);
+                continue;
+            }
+            let own = &self.rare_ids[rare.ids.clone()];
+            ids.extend_from_slice(own);
+            if rare.is_new {
+                cache.insert(rare.key, piece, own);
             }
         }
-        ids.extend_from_slice(&known[num_done..num_known]);
-        borders[0] = borders[length];
+        ids.extend_from_slice(&self.known[num_done..self.num_known]);
+    }
+}
+
+impl Rare {
+    /// Whether it is too long to be known.
+    pub(crate) fn is_long(&self) -> bool {
+        self.key == PieceKey::NONE
     }
 }
 
