@@ -31,20 +31,20 @@ impl Workspace {
 /// The workspaces that nobody uses at the moment.
 ///
 /// No lock is ever waited for: a process that was forked while another thread held it would wait for
-/// ever.
-pub(crate) struct Workspaces(Mutex<Vec<Workspace>>);
+/// ever. They are boxed, because they are large and a short text should not wait for moving one.
+pub(crate) struct Workspaces(Mutex<Vec<Box<Workspace>>>);
 
 impl Workspaces {
     /// The first workspace is made here, so that encoding short texts takes no new memory.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(vec![Workspace::new()]))
+        Self(Mutex::new(vec![Box::new(Workspace::new())]))
     }
 
     /// Take a workspace whose cache may know something, or make one.
     pub(crate) fn borrow(&self) -> BorrowedWorkspace<'_> {
         let kept = self.0.try_lock().ok().and_then(|mut kept| kept.pop());
         BorrowedWorkspace {
-            workspace: Some(kept.unwrap_or_else(Workspace::new)),
+            workspace: Some(kept.unwrap_or_else(|| Box::new(Workspace::new()))),
             home: &self.0,
         }
     }
@@ -52,8 +52,8 @@ impl Workspaces {
 
 /// A workspace that goes back to its encoder when it is dropped.
 pub(crate) struct BorrowedWorkspace<'a> {
-    workspace: Option<Workspace>,
-    home: &'a Mutex<Vec<Workspace>>,
+    workspace: Option<Box<Workspace>>,
+    home: &'a Mutex<Vec<Box<Workspace>>>,
 }
 
 impl Deref for BorrowedWorkspace<'_> {
