@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::merge::MergeScratch;
-use crate::merge_together::{MOST_BYTES as SHORT_BYTES, MOST_TOGETHER};
+use crate::merge_together::{LANE_BYTES, MOST_TOGETHER};
 use crate::piece_batch::{MOST_PIECES, Rare};
 use crate::special::{Segment, SpecialTokens};
 use crate::vocabulary::Vocabulary;
@@ -177,7 +177,7 @@ impl Encoder {
                 continue;
             }
             let piece = &text[rare[index].bytes.clone()];
-            if piece.len() > SHORT_BYTES || !self.whole_ids.is_empty() {
+            if piece.len() > LANE_BYTES || !self.whole_ids.is_empty() {
                 let first = ids.len();
                 self.merge_one(piece, scratch, ids);
                 rare[index].ids = first..ids.len();

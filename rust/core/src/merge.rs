@@ -79,7 +79,7 @@ impl Vocabulary {
             let place = lowest as usize % SHORT_PIECE_BYTES;
             let swallowed = next[place] as usize;
             let after = next[swallowed] as usize;
-            symbols[place] = self.merged_id(lowest / SHORT_PIECE_BYTES as u32);
+            symbols[place] = self.merged_id(rank_of(lowest));
             pairs[swallowed] = NO_PAIR;
             next[place] = after as u8;
             pairs[place] = NO_PAIR;
@@ -178,16 +178,22 @@ impl Vocabulary {
 }
 
 /// No pair of a short pre-token.
-const NO_PAIR: u32 = u32::MAX;
+pub(crate) const NO_PAIR: u32 = u32::MAX;
 
 /// As `waiting_pair`, in half of the bits; no pair when there is no such rank.
 #[inline]
-fn short_pair(rank: u32, place: usize) -> u32 {
+pub(crate) fn short_pair(rank: u32, place: usize) -> u32 {
     if rank == NO_RANK {
         NO_PAIR
     } else {
         rank * SHORT_PIECE_BYTES as u32 + place as u32
     }
+}
+
+/// The rank in a short pair.
+#[inline]
+pub(crate) fn rank_of(short_pair: u32) -> u32 {
+    short_pair / SHORT_PIECE_BYTES as u32
 }
 
 /// A number that is lower for the pair that merges first. It is never `u64::MAX`, which is no rank.

@@ -63,7 +63,7 @@ impl PieceBatch {
     }
 
     /// Look up the first `length` pre-tokens, whose bytes are in `text`; the next one begins where they
-    /// end. Return those that are new: they and their places for ids.
+    /// end. Return the rare ones, and where the ids of the new among them go.
     #[inline]
     pub(crate) fn look_up(
         &mut self,

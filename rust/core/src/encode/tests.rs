@@ -85,7 +85,7 @@ fn all_ways_of_merging_apply_the_merges_in_order() {
     }
     for round in 0..500 {
         let pieces: Vec<Vec<u8>> = (0..=round % MOST_TOGETHER)
-            .map(|number| draw(1 + (round + 5 * number) % SHORT_BYTES))
+            .map(|number| draw(1 + (round + 5 * number) % LANE_BYTES))
             .collect();
         let lanes = &mut workspace.scratch.lanes;
         for (index, piece) in pieces.iter().enumerate() {
