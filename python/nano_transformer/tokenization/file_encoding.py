@@ -37,7 +37,7 @@ class FileEncoding:
     ) -> FileIds:
         """Return the ids of a file, [N], as `encode` gives them for its bytes.
 
-        Memory holds the ids and some 40 MiB a thread, or the longest stretch in which no cut is certain.
+        Memory holds the ids and some 24 MiB a thread, or the longest stretch in which no cut is certain.
 
         Args:
             path: A file of any bytes; what is not UTF-8 is kept.

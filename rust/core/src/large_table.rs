@@ -4,10 +4,12 @@ use std::ops::{Deref, DerefMut};
 
 use crate::memory_hints::{HUGE_PAGE, prefer_huge_pages};
 
+const CACHE_LINE: usize = 64;
+
 /// Zeros, which cost nothing before they are written to.
 pub(crate) struct LargeTable {
     words: Vec<u128>,
-    /// Where the table begins: at a large page, if it fills one.
+    /// Where the table begins: at a cache line, and at a large page if it fills one.
     first: usize,
     length: usize,
 }
@@ -15,14 +17,14 @@ pub(crate) struct LargeTable {
 impl LargeTable {
     /// A table of `length` words.
     pub(crate) fn zeros(length: usize) -> Self {
-        let page = HUGE_PAGE / size_of::<u128>();
-        let (words, first) = if length < page {
-            (vec![0; length], 0)
+        let alignment = if length * size_of::<u128>() < HUGE_PAGE {
+            CACHE_LINE
         } else {
-            let words = vec![0; length + page];
-            let first = words.as_ptr().align_offset(HUGE_PAGE).min(page);
-            (words, first)
+            HUGE_PAGE
         };
+        let spare = alignment / size_of::<u128>();
+        let words = vec![0; length + spare];
+        let first = words.as_ptr().align_offset(alignment).min(spare);
         let mut table = Self {
             words,
             first,

@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::long_pieces::WINDOW_BYTES;
-use crate::merge_together::Lanes;
+use crate::merge_together::{Lane, Lanes, MOST_PLACES};
 use crate::pair_ranks::NO_RANK;
 use crate::vocabulary::Vocabulary;
 
 /// Pre-tokens of up to this many bytes are merged by plain scanning, which beats a heap there.
-pub(crate) const SHORT_PIECE_BYTES: usize = 64;
+pub(crate) const SHORT_PIECE_BYTES: usize = MOST_PLACES - 2;
 /// So that rank and place of a pair in a short pre-token fit into 32 bits.
-pub(crate) const MOST_MERGES: usize = u32::MAX as usize / SHORT_PIECE_BYTES;
+pub(crate) const MOST_MERGES: usize = u32::MAX as usize / MOST_PLACES;
 
 /// Memory that merging uses and leaves for the next time.
 pub(crate) struct MergeScratch {
@@ -56,47 +56,10 @@ impl Vocabulary {
 
     /// Merge by looking for the lowest rank again and again: quadratic, and fast for short pieces.
     pub(crate) fn merge_short(&self, piece: &[u8], ids: &mut Vec<u32>) {
-        let end = piece.len();
-        let mut symbols = [0; SHORT_PIECE_BYTES];
-        // The rank of each symbol with the next one, its place below, and where its neighbours are.
-        let mut pairs = [NO_PAIR; SHORT_PIECE_BYTES];
-        let mut next = [0_u8; SHORT_PIECE_BYTES];
-        let mut previous = [0_u8; SHORT_PIECE_BYTES];
-        for (place, &byte) in piece.iter().enumerate() {
-            symbols[place] = self.byte_id(byte);
-            next[place] = place as u8 + 1;
-            previous[place] = (place as u8).saturating_sub(1);
-        }
-        for (place, pair) in piece.windows(2).enumerate() {
-            pairs[place] = short_pair(self.byte_rank(pair[0], pair[1]), place);
-        }
-        loop {
-            // All of a fixed number, which needs no branch on the length. The leftmost of equals is first.
-            let lowest = pairs.iter().copied().min().unwrap_or(NO_PAIR);
-            if lowest == NO_PAIR {
-                break;
-            }
-            let place = lowest as usize % SHORT_PIECE_BYTES;
-            let swallowed = next[place] as usize;
-            let after = next[swallowed] as usize;
-            symbols[place] = self.merged_id(rank_of(lowest));
-            pairs[swallowed] = NO_PAIR;
-            next[place] = after as u8;
-            pairs[place] = NO_PAIR;
-            if after < end {
-                previous[after] = place as u8;
-                pairs[place] = short_pair(self.rank(symbols[place], symbols[after]), place);
-            }
-            if place > 0 {
-                let before = previous[place] as usize;
-                pairs[before] = short_pair(self.rank(symbols[before], symbols[place]), before);
-            }
-        }
-        let mut place = 0;
-        while place < end {
-            ids.push(symbols[place]);
-            place = next[place] as usize;
-        }
+        let mut lane = Lane::<MOST_PLACES>::default();
+        lane.start(piece, self);
+        while lane.step(self) {}
+        lane.append(ids);
     }
 
     /// Merge with a heap of pairs over a linked list of symbols: n log n for n bytes,
@@ -175,25 +138,6 @@ impl Vocabulary {
             .filter(|symbol| symbol.id != Symbol::SWALLOWED.id);
         ids.extend(kept.map(|symbol| symbol.id));
     }
-}
-
-/// No pair of a short pre-token.
-pub(crate) const NO_PAIR: u32 = u32::MAX;
-
-/// As `waiting_pair`, in half of the bits; no pair when there is no such rank.
-#[inline]
-pub(crate) fn short_pair(rank: u32, place: usize) -> u32 {
-    if rank == NO_RANK {
-        NO_PAIR
-    } else {
-        rank * SHORT_PIECE_BYTES as u32 + place as u32
-    }
-}
-
-/// The rank in a short pair.
-#[inline]
-pub(crate) fn rank_of(short_pair: u32) -> u32 {
-    short_pair / SHORT_PIECE_BYTES as u32
 }
 
 /// A number that is lower for the pair that merges first. It is never `u64::MAX`, which is no rank.

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use crate::piece_cache::{OWN_IDS, PieceCache, Value};
+use crate::piece_cache::{ID_BYTES, PieceCache, VALUE_BYTES, Value, ids_of};
 use crate::piece_key::PieceKey;
 
 /// Enough that the first bucket has arrived when the last pre-token is found, and that some of them are
 /// new and can be merged together.
-pub(crate) const MOST_PIECES: usize = 256;
+pub(crate) const MOST_PIECES: usize = 512;
 /// Longer pre-tokens are rare, and rarely the same; they are merged each time.
 const LONGEST_KNOWN: usize = 64;
 
@@ -18,8 +18,9 @@ pub(crate) struct PieceBatch {
     /// Of each pre-token its key and the bucket of that.
     keys: [(PieceKey, u32); MOST_PIECES],
     /// The ids of those that have them in their entries, one after the other, and what is written beyond.
-    known: [u32; MOST_PIECES * OWN_IDS + 1],
-    num_known: usize,
+    known: [u8; MOST_PIECES * VALUE_BYTES],
+    /// How many bytes of that are ids.
+    known_end: usize,
     rare: Vec<Rare>,
     /// The ids of the rare ones that are not long, in any order.
     rare_ids: Vec<u32>,
@@ -30,8 +31,8 @@ pub(crate) struct Rare {
     /// Its bytes in the text.
     pub(crate) bytes: Range<usize>,
     key: PieceKey,
-    /// How many ids of known ones come before it.
-    num_known: usize,
+    /// Where the known ids before it end.
+    known_end: usize,
     /// Whether the cache does not know it.
     pub(crate) is_new: bool,
     /// Its ids among those of the rare ones.
@@ -43,8 +44,8 @@ impl PieceBatch {
         Self {
             borders: [0; MOST_PIECES + 1],
             keys: [(PieceKey::NONE, 0); MOST_PIECES],
-            known: [0; MOST_PIECES * OWN_IDS + 1],
-            num_known: 0,
+            known: [0; MOST_PIECES * VALUE_BYTES],
+            known_end: 0,
             rare: Vec::with_capacity(MOST_PIECES),
             rare_ids: Vec::with_capacity(MOST_PIECES * LONGEST_KNOWN),
         }
@@ -75,7 +76,7 @@ impl PieceBatch {
             borders,
             keys,
             known,
-            num_known,
+            known_end,
             rare,
             rare_ids,
         } = self;
@@ -92,9 +93,9 @@ impl PieceBatch {
         for (&(key, bucket), border) in keys.iter().zip(borders.windows(2)) {
             let value = cache.value(key, bucket);
             if let Some((own, count)) = value.and_then(Value::own_ids) {
-                // All places are written, which needs no branch on how many matter.
-                known[end..=end + OWN_IDS].copy_from_slice(&own);
-                end += count;
+                // All bytes are written, which needs no branch on how many matter.
+                known[end..end + VALUE_BYTES].copy_from_slice(&own);
+                end += count * ID_BYTES;
                 continue;
             }
             let bytes = border[0]..border[1];
@@ -105,12 +106,12 @@ impl PieceBatch {
             rare.push(Rare {
                 bytes,
                 key,
-                num_known: end,
+                known_end: end,
                 is_new: stored.is_none(),
                 ids: first..rare_ids.len(),
             });
         }
-        *num_known = end;
+        *known_end = end;
         borders[0] = borders[length];
         (rare, rare_ids)
     }
@@ -125,10 +126,10 @@ impl PieceBatch {
         ids: &mut Vec<u32>,
         mut merge: impl FnMut(&[u8], &mut Vec<u32>),
     ) {
-        let mut num_done = 0;
+        let mut done = 0;
         for rare in &self.rare {
-            ids.extend_from_slice(&self.known[num_done..rare.num_known]);
-            num_done = rare.num_known;
+            ids.extend(ids_of(&self.known[done..rare.known_end]));
+            done = rare.known_end;
             let piece = &text[rare.bytes.clone()];
             if rare.is_long() {
                 merge(piece, ids);
@@ -140,7 +141,7 @@ impl PieceBatch {
                 cache.insert(rare.key, piece, own);
             }
         }
-        ids.extend_from_slice(&self.known[num_done..self.num_known]);
+        ids.extend(ids_of(&self.known[done..self.known_end]));
     }
 }
 

@@ -7,19 +7,19 @@ use crate::memory_hints::prefetch;
 use crate::piece_key::PieceKey;
 
 /// Ids that an entry holds itself.
-pub(crate) const OWN_IDS: usize = 3;
-/// What stands for the number of ids when they are in the store.
-const STORED: u32 = u32::MAX;
+const OWN_IDS: usize = 3;
+/// Bytes of an id.
+pub(crate) const ID_BYTES: usize = size_of::<u32>();
 
-const BUCKET_BITS: u32 = 19;
+const BUCKET_BITS: u32 = 18;
 /// A bucket is a cache line of two entries, each a key and a value of 16 bytes.
 const BUCKET_WORDS: usize = 4;
 const STORE_WORDS: usize = 1 << 20;
 
-/// A table of buckets for 2^20 pre-tokens, where an empty entry has the key 0, and a store of what does
+/// A table of buckets for 2^19 pre-tokens, where an empty entry has the key 0, and a store of what does
 /// not fit into its entries.
 ///
-/// It takes 36 MiB of which the system gives what is written to, and never more, so that encoding asks
+/// It takes 20 MiB of which the system gives what is written to, and never more, so that encoding asks
 /// for no memory. A newcomer pushes the older entry out of its bucket; when the store is full,
 /// everything is forgotten.
 pub(crate) struct PieceCache {
@@ -30,18 +30,33 @@ pub(crate) struct PieceCache {
 
 /// What an entry says: ids and how many of them count, or where in the store they are.
 #[derive(Clone, Copy)]
-pub(crate) struct Value([u32; OWN_IDS + 1]);
+pub(crate) struct Value(u128);
+
+/// Bytes of a value, of which those of `OWN_IDS` ids are the first.
+pub(crate) const VALUE_BYTES: usize = size_of::<Value>();
 
 impl Value {
-    /// All places for ids and one more, and how many of them matter; none when the ids are in the store.
+    /// What stands for the number of ids when they are in the store.
+    const STORED: u32 = u32::MAX;
+
+    fn new(ids: [u32; OWN_IDS], count: u32) -> Self {
+        let [first, second, third] = ids.map(u128::from);
+        Self(first | second << 32 | third << 64 | u128::from(count) << 96)
+    }
+
+    fn count(self) -> u32 {
+        (self.0 >> 96) as u32
+    }
+
+    /// The bytes of its ids, and how many ids there are; none when they are in the store.
     #[inline]
-    pub(crate) fn own_ids(self) -> Option<([u32; OWN_IDS + 1], usize)> {
-        let count = self.0[OWN_IDS];
-        (count != STORED).then_some((self.0, count as usize))
+    pub(crate) fn own_ids(self) -> Option<([u8; VALUE_BYTES], usize)> {
+        let count = self.count();
+        (count != Self::STORED).then_some((self.0.to_le_bytes(), count as usize))
     }
 
     fn place_in_store(self) -> usize {
-        self.0[0] as usize
+        self.0 as u32 as usize
     }
 }
 
@@ -73,13 +88,11 @@ impl PieceCache {
     /// The value of a key in its bucket, if it is known.
     #[inline]
     pub(crate) fn value(&self, key: PieceKey, bucket: u32) -> Option<Value> {
-        let &[newer, newer_value, older, older_value] = self.buckets().get(bucket as usize)?;
+        let bucket = self.buckets().get(bucket as usize)?;
         let key = key.bits();
-        // Which of the two it is cannot be foreseen, that it is here can: one select, one jump.
-        let value = select_unpredictable(newer == key, newer_value, older_value);
-        #[expect(clippy::needless_bitwise_bool, reason = "`||` would be another jump")]
-        let is_known = (newer == key) | (older == key);
-        is_known.then_some(Value(words(value)))
+        // Which of the two it is cannot be foreseen, that it is here can: no jump but for that.
+        let place = select_unpredictable(bucket[0] == key, 0, 2);
+        (bucket[place] == key).then(|| Value(bucket[place + 1]))
     }
 
     /// The ids that `value` says, if they are those of `piece`: of long ones the key is but a hash.
@@ -99,10 +112,10 @@ impl PieceCache {
         if key == PieceKey::NONE || (!key.is_hash() && self.value(key, bucket).is_some()) {
             return;
         }
-        let mut value = [0; OWN_IDS + 1];
-        if ids.len() <= OWN_IDS && !key.is_hash() {
-            value[..ids.len()].copy_from_slice(ids);
-            value[OWN_IDS] = ids.len() as u32;
+        let value = if ids.len() <= OWN_IDS && !key.is_hash() {
+            let mut own = [0; OWN_IDS];
+            own[..ids.len()].copy_from_slice(ids);
+            Value::new(own, ids.len() as u32)
         } else {
             let num_bytes = if key.is_hash() { piece.len() } else { 0 };
             let needed = 2 + num_bytes.div_ceil(4) + ids.len();
@@ -110,29 +123,17 @@ impl PieceCache {
                 self.words.fill(0);
                 self.store.clear();
             }
-            value[0] = self.store.len() as u32;
-            value[OWN_IDS] = STORED;
+            let place = self.store.len() as u32;
             self.store.extend([num_bytes as u32, ids.len() as u32]);
             self.store.extend(words_of(&piece[..num_bytes]));
             self.store.extend_from_slice(ids);
-        }
+            Value::new([place, 0, 0], Value::STORED)
+        };
         let index = bucket as usize * BUCKET_WORDS;
         self.words.copy_within(index..index + 2, index + 2);
         self.words[index] = key.bits();
-        self.words[index + 1] = number(value);
+        self.words[index + 1] = value.0;
     }
-}
-
-/// Four words as one number, the first of them lowest.
-fn number(words: [u32; 4]) -> u128 {
-    let bits = |bits, &word: &u32| bits << 32 | u128::from(word);
-    words.iter().rev().fold(0, bits)
-}
-
-/// The opposite of `number`.
-#[inline]
-fn words(number: u128) -> [u32; 4] {
-    [0, 32, 64, 96].map(|shift| (number >> shift) as u32)
 }
 
 /// Bytes in words of four, the last one filled up with zeros.
@@ -142,6 +143,12 @@ fn words_of(bytes: &[u8]) -> impl Iterator<Item = u32> {
         word[..chunk.len()].copy_from_slice(chunk);
         u32::from_le_bytes(word)
     })
+}
+
+/// The ids in such bytes as values have.
+#[inline]
+pub(crate) fn ids_of(bytes: &[u8]) -> impl ExactSizeIterator<Item = u32> {
+    bytes.as_chunks().0.iter().map(|id| u32::from_le_bytes(*id))
 }
 
 #[cfg(test)]
@@ -157,7 +164,7 @@ mod tests {
         let key = key_of(piece);
         let value = cache.value(key, PieceCache::bucket(key))?;
         match value.own_ids() {
-            Some((ids, count)) => Some(ids[..count].to_vec()),
+            Some((ids, count)) => Some(ids_of(&ids[..count * ID_BYTES]).collect()),
             None => cache.stored_ids(value, piece).map(<[u32]>::to_vec),
         }
     }

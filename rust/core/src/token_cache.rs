@@ -56,7 +56,7 @@ pub struct Written {
 /// Encode all documents of `job` and write both files.
 ///
 /// Each document begins with the delimiter's id when that is a special token. Memory holds some
-/// 40 MiB a thread, or the longest stretch of text without white space.
+/// 24 MiB a thread, or the longest stretch of text without white space.
 pub fn write_token_arrays(
     encoder: &Encoder,
     job: &TokenArraysJob<'_>,

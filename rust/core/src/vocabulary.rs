@@ -154,7 +154,7 @@ impl Vocabulary {
 
     /// Begin to look for the rank of the merge of two ids, which `rank_asked_for` gives a little later.
     #[inline]
-    pub(crate) fn ask_for_rank(&self, left: u32, right: u32) -> Option<u64> {
+    pub(crate) fn ask_for_rank(&self, left: u32, right: u32) -> u64 {
         self.ranks.ask(left, right)
     }
 
