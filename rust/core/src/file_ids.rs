@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::cuts::part_end;
-use crate::memory_hints::prefer_huge_pages;
 use crate::source::read_range_into;
 use crate::workers::share_work;
 use crate::{Encoder, Error, Progress, Stage, TextSource};
@@ -135,7 +134,6 @@ impl<T: StoredId> Joined<T> {
             let expected = so_far * u128::from(self.total_bytes.max(self.bytes));
             let expected = (expected / u128::from(self.bytes)) as usize;
             self.ids.reserve(expected + expected / 16 - self.ids.len());
-            prefer_huge_pages(self.ids.spare_capacity_mut());
         }
         self.ids.extend(ids.iter().map(|&id| T::narrowed(id)));
     }
