@@ -3,10 +3,16 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::cuts::{PART_BYTES, part_end};
+use crate::cuts::part_end;
 use crate::documents::{Extent, Extents, for_each_block};
 use crate::special::SpecialTokens;
 use crate::{Error, Pattern, Progress, TextSource, TokenArraysJob};
+
+/// Bytes of text handed to one thread at a time: its ids stay in near caches, and no thread waits long
+/// for another at the end.
+const UNIT_BYTES: u64 = 512 << 10;
+/// Documents of more bytes are cut.
+const LONG_BYTES: u64 = 2 << 20;
 
 /// What one thread encodes at a time.
 pub(crate) enum Unit {
@@ -97,7 +103,7 @@ impl<'a> Units<'a> {
             let Some(extent) = self.held_back.take() else {
                 return Ok(None);
             };
-            // What stopped an empty group is a document longer than a unit. It is hashed here and
+            // What stopped an empty group is a long document. It is hashed here and
             // now: whether it is written at all must be known before its first part is.
             let mut identity = Identity::default();
             let path = extent.path(self.job.spans);
@@ -113,7 +119,7 @@ impl<'a> Units<'a> {
         }
     }
 
-    /// Documents of one span that lie within the length of a unit.
+    /// Documents of one span that lie within the length of a unit, or one that is not long.
     fn next_group(&mut self) -> Result<Vec<Extent>, Error> {
         let mut group: Vec<Extent> = Vec::new();
         while let Some(extent) = self
@@ -123,8 +129,11 @@ impl<'a> Units<'a> {
             .or_else(|| self.extents.next())
         {
             let extent = extent?;
-            let first = group.first().unwrap_or(&extent);
-            if extent.span != first.span || extent.stop - first.start > PART_BYTES {
+            let (first, most_bytes) = match group.first() {
+                Some(first) => (first, UNIT_BYTES),
+                None => (&extent, LONG_BYTES),
+            };
+            if extent.span != first.span || extent.stop - first.start > most_bytes {
                 self.held_back = Some(extent);
                 break;
             }
@@ -147,7 +156,7 @@ impl<'a> Units<'a> {
             source,
             start,
             extent.stop,
-            PART_BYTES,
+            UNIT_BYTES,
             self.specials,
             self.pattern,
         )?;

@@ -1,5 +1,6 @@
 //! How threads that finish in any order write a token cache in the order of its units.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +32,9 @@ impl EncodedUnit {
     }
 }
 
+/// Units that may wait for an earlier one before the threads that make them do.
+const MOST_EARLY: usize = 64;
+
 /// Both files; units are written strictly in the order of their numbers.
 pub(crate) struct OrderedOutput {
     state: Mutex<State>,
@@ -39,11 +43,18 @@ pub(crate) struct OrderedOutput {
 }
 
 struct State {
+    /// None while a thread writes.
+    files: Option<Files>,
+    next_unit: usize,
+    /// Finished units whose turn has not come.
+    early: BTreeMap<usize, (Vec<u8>, Vec<DocumentRow>)>,
+    has_failed: bool,
+}
+
+struct Files {
     tokens: NpyWriter,
     documents: NpyWriter,
     written: Written,
-    next_unit: usize,
-    has_failed: bool,
 }
 
 impl OrderedOutput {
@@ -54,14 +65,15 @@ impl OrderedOutput {
         id_bytes: usize,
     ) -> Result<Self, Error> {
         let id_descr = if id_bytes == 2 { "<u2" } else { "<u4" };
-        let tokens = NpyWriter::create(tokens_path, id_descr, TOKENS_HEADER_BYTES)?;
-        let documents = NpyWriter::create(documents_path, DOCUMENT_DESCR, DOCUMENTS_HEADER_BYTES)?;
-        let written = Written::default();
+        let files = Files {
+            tokens: NpyWriter::create(tokens_path, id_descr, TOKENS_HEADER_BYTES)?,
+            documents: NpyWriter::create(documents_path, DOCUMENT_DESCR, DOCUMENTS_HEADER_BYTES)?,
+            written: Written::default(),
+        };
         let state = State {
-            tokens,
-            documents,
-            written,
+            files: Some(files),
             next_unit: 0,
+            early: BTreeMap::new(),
             has_failed: false,
         };
         Ok(Self {
@@ -86,9 +98,10 @@ impl OrderedOutput {
             .state
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        state.tokens.finish(state.written.tokens)?;
-        state.documents.finish(state.written.documents)?;
-        Ok(state.written)
+        let files = state.files.expect("nobody writes any more");
+        files.tokens.finish(files.written.tokens)?;
+        files.documents.finish(files.written.documents)?;
+        Ok(files.written)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -105,25 +118,25 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Wait until all earlier units are written, then write this one.
-    pub(crate) fn write(mut self, unit: &EncodedUnit) -> Result<(), Error> {
+    /// Have the unit written when all earlier ones are: by this thread or by that of one of those.
+    pub(crate) fn write(mut self, unit: &mut EncodedUnit) -> Result<(), Error> {
         let tokens = ids_as_bytes(&unit.ids, self.output.id_bytes);
+        let rows = std::mem::take(&mut unit.rows);
         let state = self.output.lock();
-        let is_early = |state: &mut State| state.next_unit != self.number && !state.has_failed;
-        let waited = self.output.changed.wait_while(state, is_early);
+        let must_wait =
+            |state: &mut State| self.number > state.next_unit + MOST_EARLY && !state.has_failed;
+        let waited = self.output.changed.wait_while(state, must_wait);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        if state.has_failed {
-            return Ok(()); // the error itself is returned by the unit that had it
+        state.early.insert(self.number, (tokens, rows));
+        while let Some((mut files, (tokens, rows))) = state.next_to_write() {
+            drop(state); // others can bring theirs meanwhile
+            files.append(&tokens, &rows, self.output.id_bytes)?;
+            state = self.output.lock();
+            state.files = Some(files);
+            state.next_unit += 1;
+            self.output.changed.notify_all();
         }
-        let rows = rows_as_bytes(&unit.rows, state.written.tokens);
-        state.tokens.append(&tokens)?;
-        state.documents.append(&rows)?;
-        state.written.tokens += unit.ids.len() as u64;
-        state.written.documents += unit.rows.len() as u64;
-        state.next_unit += 1;
         self.is_done = true;
-        drop(state);
-        self.output.changed.notify_all();
         Ok(())
     }
 }
@@ -134,6 +147,33 @@ impl Drop for Turn<'_> {
             self.output.lock().has_failed = true;
             self.output.changed.notify_all();
         }
+    }
+}
+
+impl State {
+    /// Take the files and the unit that goes into them now, if it is finished and nobody writes.
+    fn next_to_write(&mut self) -> Option<(Files, (Vec<u8>, Vec<DocumentRow>))> {
+        if self.files.is_none() || self.has_failed {
+            return None; // an error itself is returned by the unit that had it
+        }
+        let unit = self.early.remove(&self.next_unit)?;
+        self.files.take().map(|files| (files, unit))
+    }
+}
+
+impl Files {
+    fn append(
+        &mut self,
+        tokens: &[u8],
+        rows: &[DocumentRow],
+        id_bytes: usize,
+    ) -> Result<(), Error> {
+        self.tokens.append(tokens)?;
+        self.documents
+            .append(&rows_as_bytes(rows, self.written.tokens))?;
+        self.written.tokens += (tokens.len() / id_bytes) as u64;
+        self.written.documents += rows.len() as u64;
+        Ok(())
     }
 }
 

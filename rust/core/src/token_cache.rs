@@ -95,7 +95,7 @@ pub fn write_token_arrays(
             let turn = output.turn(number);
             progress.check()?;
             let done_bytes = task.encode_unit(unit, state)?;
-            turn.write(&state.encoded)?;
+            turn.write(&mut state.encoded)?;
             progress.add(done_bytes);
             Ok(())
         },
