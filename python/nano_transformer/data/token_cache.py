@@ -256,7 +256,7 @@ def _write_arrays(
     """Write both arrays durably, and describe them."""
     is_cancelled = Event()
     # The texts are hashed meanwhile, by a thread that waits for the disk or a free core.
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=2) as pool:
         try:
             hashing = pool.submit(_hash_sources, wanted, is_cancelled)
             num_tokens, num_documents = tokenizer.write_token_arrays(
@@ -271,9 +271,10 @@ def _write_arrays(
             )
             if num_documents == 0:
                 raise DataError(_no_documents(wanted))
-            for partial in (tokens, documents):
-                _sync_file(partial)
+            syncing = [pool.submit(_sync_file, partial) for partial in (tokens, documents)]
             digests = _digests(tokens, documents)
+            for done in syncing:
+                done.result()
             sources = hashing.result()
         except BaseException:
             is_cancelled.set()
