@@ -13,6 +13,9 @@ from filelock import FileLock, Timeout
 
 from nano_transformer.errors import NanoTransformerError
 
+READ_BYTES = 1 << 18
+"""Bytes that are read and hashed at a time: they stay in near caches."""
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Replace `path` by what `write` puts into a file object, wholly or not at all.
@@ -85,11 +88,11 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
 
 
 def sha256_of_file(path: Path, check: Callable[[], None] = lambda: None) -> str:
-    """Return the hexadecimal SHA-256 of a file's bytes; `check` is called for each MiB and may raise."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    """Return the hexadecimal SHA-256 of a file's bytes; `check` is called now and then and may raise."""
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while length := file.readinto(buffer):
+            digest.update(buffer[:length])
             check()
     return digest.hexdigest()
 
@@ -102,11 +105,12 @@ def sha256_of_blocks(path: Path, block_bytes: int) -> Iterator[str]:
 
     def digest_from(start: int) -> str:
         digest, left = hashlib.sha256(), block_bytes
+        buffer = memoryview(bytearray(READ_BYTES))
         with path.open("rb", buffering=0) as file:
             file.seek(start)
-            while left and (part := file.read(min(left, 1 << 20))):
-                digest.update(part)
-                left -= len(part)
+            while length := file.readinto(buffer[:left]):
+                digest.update(buffer[:length])
+                left -= length
         return digest.hexdigest()
 
     pool = ThreadPoolExecutor()

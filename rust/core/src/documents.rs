@@ -4,10 +4,11 @@ use std::path::Path;
 
 use memchr::memmem::Finder;
 
-use crate::source::read_range;
+use crate::source::{append_range, read_range};
 use crate::{Error, Progress, Span};
 
-const BLOCK_BYTES: u64 = 1 << 20;
+/// Bytes that are read and searched at a time: they stay in near caches.
+const BLOCK_BYTES: u64 = 256 << 10;
 
 /// The place of a document's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,15 +127,11 @@ impl<'a> Extents<'a> {
     fn fill(&mut self, span: &Span, needed: u64) -> Result<(), Error> {
         let loaded = self.block_start + self.block.len() as u64;
         if needed > loaded {
-            let read = read_range(
-                &span.path,
-                loaded,
-                span.stop.min(needed.max(loaded + BLOCK_BYTES)),
-            )?;
             self.block
                 .drain(..(self.searched - self.block_start) as usize);
             self.block_start = self.searched;
-            self.block.extend_from_slice(&read);
+            let stop = span.stop.min(needed.max(loaded + BLOCK_BYTES));
+            append_range(&span.path, loaded, stop, &mut self.block)?;
         }
         Ok(())
     }

@@ -99,9 +99,20 @@ pub(crate) fn read_range(path: &Path, start: u64, stop: u64) -> Result<Vec<u8>, 
 }
 
 /// Put the bytes of a file from `start` to `stop` in place of what is in `bytes`.
+pub(crate) fn read_range_into(
+    path: &Path,
+    start: u64,
+    stop: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<(), Error> {
+    bytes.clear();
+    append_range(path, start, stop, bytes)
+}
+
+/// Append the bytes of a file from `start` to `stop`.
 ///
 /// Each call opens the file by itself, so that threads share nothing; ranges are large.
-pub(crate) fn read_range_into(
+pub(crate) fn append_range(
     path: &Path,
     start: u64,
     stop: u64,
@@ -111,10 +122,9 @@ pub(crate) fn read_range_into(
     let mut file = File::open(path).map_err(failed)?;
     file.seek(SeekFrom::Start(start)).map_err(failed)?;
     let wanted = stop.saturating_sub(start);
-    bytes.clear();
     bytes.reserve(wanted as usize);
-    file.take(wanted).read_to_end(bytes).map_err(failed)?;
-    let length = start + bytes.len() as u64;
+    let num_read = file.take(wanted).read_to_end(bytes).map_err(failed)?;
+    let length = start + num_read as u64;
     if length < stop {
         return Err(Error::FileTooShort {
             path: path.to_owned(),
