@@ -47,8 +47,14 @@ struct State {
     files: Option<Files>,
     next_unit: usize,
     /// Finished units whose turn has not come.
-    early: BTreeMap<usize, (Vec<u8>, Vec<DocumentRow>)>,
+    early: BTreeMap<usize, FinishedUnit>,
     has_failed: bool,
+}
+
+/// The tokens of a unit as bytes, and the documents that begin in it.
+struct FinishedUnit {
+    tokens: Vec<u8>,
+    rows: Vec<DocumentRow>,
 }
 
 struct Files {
@@ -120,17 +126,19 @@ pub(crate) struct Turn<'a> {
 impl Turn<'_> {
     /// Have the unit written when all earlier ones are: by this thread or by that of one of those.
     pub(crate) fn write(mut self, unit: &mut EncodedUnit) -> Result<(), Error> {
-        let tokens = ids_as_bytes(&unit.ids, self.output.id_bytes);
-        let rows = std::mem::take(&mut unit.rows);
+        let unit = FinishedUnit {
+            tokens: ids_as_bytes(&unit.ids, self.output.id_bytes),
+            rows: std::mem::take(&mut unit.rows),
+        };
         let state = self.output.lock();
         let must_wait =
             |state: &mut State| self.number > state.next_unit + MOST_EARLY && !state.has_failed;
         let waited = self.output.changed.wait_while(state, must_wait);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-        state.early.insert(self.number, (tokens, rows));
-        while let Some((mut files, (tokens, rows))) = state.next_to_write() {
+        state.early.insert(self.number, unit);
+        while let Some((mut files, unit)) = state.next_to_write() {
             drop(state); // others can bring theirs meanwhile
-            files.append(&tokens, &rows, self.output.id_bytes)?;
+            files.append(&unit, self.output.id_bytes)?;
             state = self.output.lock();
             state.files = Some(files);
             state.next_unit += 1;
@@ -152,7 +160,7 @@ impl Drop for Turn<'_> {
 
 impl State {
     /// Take the files and the unit that goes into them now, if it is finished and nobody writes.
-    fn next_to_write(&mut self) -> Option<(Files, (Vec<u8>, Vec<DocumentRow>))> {
+    fn next_to_write(&mut self) -> Option<(Files, FinishedUnit)> {
         if self.files.is_none() || self.has_failed {
             return None; // an error itself is returned by the unit that had it
         }
@@ -162,17 +170,12 @@ impl State {
 }
 
 impl Files {
-    fn append(
-        &mut self,
-        tokens: &[u8],
-        rows: &[DocumentRow],
-        id_bytes: usize,
-    ) -> Result<(), Error> {
-        self.tokens.append(tokens)?;
+    fn append(&mut self, unit: &FinishedUnit, id_bytes: usize) -> Result<(), Error> {
+        self.tokens.append(&unit.tokens)?;
         self.documents
-            .append(&rows_as_bytes(rows, self.written.tokens))?;
-        self.written.tokens += (tokens.len() / id_bytes) as u64;
-        self.written.documents += rows.len() as u64;
+            .append(&rows_as_bytes(&unit.rows, self.written.tokens))?;
+        self.written.tokens += (unit.tokens.len() / id_bytes) as u64;
+        self.written.documents += unit.rows.len() as u64;
         Ok(())
     }
 }
