@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -89,35 +90,35 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
 
 def sha256_of_file(path: Path, check: Callable[[], None] = lambda: None) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes; `check` is called now and then and may raise."""
-    digest, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
-    with path.open("rb", buffering=0) as file:
-        while length := file.readinto(buffer):
-            digest.update(buffer[:length])
-            check()
-    return digest.hexdigest()
+    return _sha256(path, 0, sys.maxsize, check)
 
 
 def sha256_of_blocks(path: Path, block_bytes: int) -> Iterator[str]:
     """Yield one hexadecimal SHA-256 per `block_bytes` of a file, the last block possibly shorter.
 
-    As many threads as cores take a block each; what is not asked for any more is not hashed.
+    As many threads as cores take a block each, in order and ahead of the caller; when it stops asking,
+    they begin no other.
     """
-
-    def digest_from(start: int) -> str:
-        digest, left = hashlib.sha256(), block_bytes
-        buffer = memoryview(bytearray(READ_BYTES))
-        with path.open("rb", buffering=0) as file:
-            file.seek(start)
-            while length := file.readinto(buffer[:left]):
-                digest.update(buffer[:length])
-                left -= length
-        return digest.hexdigest()
-
-    pool = ThreadPoolExecutor()
+    starts = range(0, path.stat().st_size, block_bytes)
+    pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        yield from pool.map(digest_from, range(0, path.stat().st_size, block_bytes))
+        yield from pool.map(lambda start: _sha256(path, start, block_bytes), starts)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _sha256(
+    path: Path, start: int, most_bytes: int, check: Callable[[], None] = lambda: None
+) -> str:
+    digest, left = hashlib.sha256(), most_bytes
+    buffer = memoryview(bytearray(READ_BYTES))
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while length := file.readinto(buffer[:left]):
+            digest.update(buffer[:length])
+            left -= length
+            check()
+    return digest.hexdigest()
 
 
 @contextmanager

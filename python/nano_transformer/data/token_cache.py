@@ -116,7 +116,7 @@ def build_token_cache(
         encoding_errors: "strict", or "replace" to read malformed UTF-8 as U+FFFD.
         held_out_share: Share of the documents that is held out, at least 0 and below 1.
         keep_held_out: Whether to write the documents held out, or all others.
-        num_threads: 0 means one for each core.
+        num_threads: Threads that encode; 0 means one for each core. Hashing takes cores of its own.
         progress: Called as `progress("encoding", bytes, bytes)` about five times a second.
 
     Raises:
@@ -255,7 +255,8 @@ def _write_arrays(
 ) -> CacheRecord:
     """Write both arrays durably, and describe them."""
     is_cancelled = Event()
-    # The texts are hashed meanwhile, by a thread that waits for the disk or a free core.
+    # Threads that wait for the disk or a free core: one hashes the texts while they are encoded, then the
+    # arrays are flushed while they are hashed.
     with ThreadPoolExecutor(max_workers=2) as pool:
         try:
             hashing = pool.submit(_hash_sources, wanted, is_cancelled)
@@ -273,8 +274,8 @@ def _write_arrays(
                 raise DataError(_no_documents(wanted))
             syncing = [pool.submit(_sync_file, partial) for partial in (tokens, documents)]
             digests = _digests(tokens, documents)
-            for done in syncing:
-                done.result()
+            for synced in syncing:
+                synced.result()
             sources = hashing.result()
         except BaseException:
             is_cancelled.set()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::cuts::{PART_BYTES, part_end};
+use crate::cuts::part_end;
 use crate::fold_hash::FoldHash;
 use crate::piece_key::PieceKey;
 use crate::piece_table::PieceTable;
@@ -10,6 +10,9 @@ use crate::special::{Segment, SpecialTokens};
 use crate::train::{Learning, Merges, learn_merges};
 use crate::workers::share_work;
 use crate::{Error, InvalidUtf8, Pattern, Progress, Stage, TextSource};
+
+/// Bytes of text handed to one thread at a time.
+pub(crate) const PART_BYTES: u64 = 2 << 20;
 
 /// Distinct pre-tokens with their counts; short ones are packed.
 #[derive(Default)]

@@ -14,9 +14,6 @@ use crate::source::TextSource;
 use crate::special::{Segment, SpecialTokens};
 use crate::{Error, Pattern};
 
-/// Bytes of text handed to one thread at a time.
-pub(crate) const PART_BYTES: u64 = 2 << 20;
-
 const FIRST_WINDOW: u64 = 16 << 10;
 const LARGEST_WINDOW: u64 = 4 << 20;
 

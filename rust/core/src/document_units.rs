@@ -103,8 +103,8 @@ impl<'a> Units<'a> {
             let Some(extent) = self.held_back.take() else {
                 return Ok(None);
             };
-            // What stopped an empty group is a long document. It is hashed here and
-            // now: whether it is written at all must be known before its first part is.
+            // What stopped an empty group is a long document. It is hashed here and now: whether it is
+            // written at all must be known before its first part is.
             let mut identity = Identity::default();
             let path = extent.path(self.job.spans);
             for_each_block(path, extent.start, extent.stop, self.progress, |block| {

@@ -32,7 +32,8 @@ impl EncodedUnit {
     }
 }
 
-/// Units that may wait for an earlier one before the threads that make them do.
+/// Units that may wait for an earlier one before the threads that make them do; all of them together
+/// have the ids of some 32 MiB of text.
 const MOST_EARLY: usize = 64;
 
 /// Both files; units are written strictly in the order of their numbers.
@@ -206,4 +207,48 @@ fn rows_as_bytes(rows: &[DocumentRow], tokens_before: u64) -> Vec<u8> {
         bytes.extend_from_slice(&row.content_hash.to_le_bytes());
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is in both files after these units, each of as many documents as its number, were brought
+    /// in this order.
+    fn written(order: &[usize], name: &str) -> [Vec<u8>; 2] {
+        let folder = std::env::temp_dir();
+        let paths = ["tokens", "documents"]
+            .map(|file| folder.join(format!("nanot-{name}-{file}-{}", std::process::id())));
+        let output = OrderedOutput::create(&paths[0], &paths[1], 2).expect("temporary files");
+        for &number in order {
+            let mut unit = EncodedUnit::default();
+            for document in 0..number as u64 {
+                unit.ids.extend([number as u32, document as u32]);
+                unit.rows.push(DocumentRow {
+                    first_token: 2 * document,
+                    byte_start: number as u64,
+                    byte_length: document,
+                    source: 0,
+                    content_hash: 0,
+                });
+            }
+            output.turn(number).write(&mut unit).expect("there is room");
+        }
+        output.finish().expect("there is room");
+        paths.map(|path| {
+            let bytes = std::fs::read(&path).expect("it was written");
+            std::fs::remove_file(&path).expect("it is there");
+            bytes
+        })
+    }
+
+    #[test]
+    fn units_are_written_in_their_order_whichever_is_finished_first() {
+        let expected = written(&[0, 1, 2, 3, 4], "in-order");
+        let ids: [u8; 4] = [1, 0, 0, 0];
+        assert_eq!(expected[0][TOKENS_HEADER_BYTES..][..4], ids);
+        for order in [[4, 3, 2, 1, 0], [1, 0, 4, 2, 3], [0, 2, 4, 1, 3]] {
+            assert_eq!(written(&order, "out-of-order"), expected);
+        }
+    }
 }

@@ -130,7 +130,7 @@ fn threads_and_cuts_make_no_difference() {
             words[(state >> 33) % words.len()]
         })
         .collect();
-    assert!(text.len() as u64 > 2 * crate::cuts::PART_BYTES);
+    assert!(text.len() as u64 > 2 * crate::count::PART_BYTES);
     let sources = [
         TextSource::Memory(text.as_bytes(), 1),
         TextSource::Memory(b"tail", 2),
